@@ -1,0 +1,198 @@
+package org.mypervisor.offload;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.mypervisor.offload.config.ExpandedPath;
+import org.mypervisor.offload.config.PortSpec;
+import org.mypervisor.offload.config.Topology;
+import org.mypervisor.offload.control.StatsReport;
+import org.mypervisor.offload.rules.RuleFileException;
+import org.mypervisor.vhostuser.DeviceOptions;
+import org.mypervisor.vhostuser.Endpoint;
+import org.mypervisor.vhostuser.SocketOptions;
+
+/**
+ * A running back-end: ports with their sockets, wires on their workers, and the thread that watches over them.
+ *
+ * <p>Made, started and closed by one control thread.
+ */
+public final class Backend implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(Backend.class);
+
+    private static final int WATCH_MILLIS = 100;
+
+    private static final double NANOS_PER_SECOND = 1e9;
+
+    private final Topology topology;
+    private final List<Port> ports = new ArrayList<>();
+    private final List<Path> paths = new ArrayList<>();
+    private final List<Endpoint> endpoints = new ArrayList<>();
+    private final List<Worker> workers = new ArrayList<>();
+    private final Thread watch = new Thread(this::watch, "watch");
+    private final long startedNanos = System.nanoTime();
+    private volatile boolean closing;
+
+    /**
+     * Binds all sockets and prepares workers; nothing runs before {@link #start}.
+     *
+     * @throws IOException when a socket cannot be had; none is left behind then
+     */
+    public Backend(final Topology topology, final BackendOptions options) throws IOException {
+        this.topology = topology;
+        try {
+            makeWorkers(options);
+            for (final PortSpec spec : topology.ports()) {
+                final Port port = new Port(spec.id(), spec.queues(), spec.waitMillis() * 1_000_000L);
+                ports.add(port);
+                endpoints.add(endpoint(spec, port));
+            }
+            assign();
+        } catch (final IOException e) {
+            closeEndpoints();
+            throw e;
+        }
+        watch.setDaemon(true);
+    }
+
+    private void makeWorkers(final BackendOptions options) throws IOException {
+        final List<Integer> cpus = options.cpus().isEmpty() ? List.of(Worker.ANY_CPU) : options.cpus();
+        for (final int cpu : cpus) {
+            workers.add(new Worker(workers.size(), cpu, options.busyPoll() ? new BusyIdle() : new AdaptiveIdle()));
+        }
+        final BitSet pinned = new BitSet();
+        options.cpus().forEach(pinned::set);
+        if (!pinned.isEmpty()) {
+            Affinity.keepOff(pinned);
+        }
+    }
+
+    private static Endpoint endpoint(final PortSpec spec, final Port port) throws IOException {
+        final SocketOptions socket = new SocketOptions(
+                java.nio.file.Path.of(spec.path()),
+                spec.server(),
+                spec.access().mode(),
+                spec.access().owner().orElse(null),
+                spec.access().group().orElse(null));
+        final PortSpec.Offered offered = spec.offered();
+        final DeviceOptions device = new DeviceOptions(
+                spec.queues(), offered.mergeableBuffers(), offered.eventIdx(), offered.indirect(), offered.inOrder());
+        return new Endpoint(spec.id(), socket, device, port);
+    }
+
+    /** Each group of connected ports gets a worker, the workers in turn; each source queue gets a wire. */
+    private void assign() {
+        final Map<String, Port> byId = new HashMap<>();
+        ports.forEach(port -> byId.put(port.id(), port));
+        int next = 0;
+        for (final List<String> group : Groups.of(topology)) {
+            final Worker worker = workers.get(next++ % workers.size());
+            group.forEach(id -> byId.get(id).assignTo(worker));
+        }
+        final Set<Port> sources = new HashSet<>();
+        for (final ExpandedPath expanded : topology.paths()) {
+            final Path path = new Path(expanded.text());
+            paths.add(path);
+            sources.add(byId.get(expanded.source()));
+            addWires(expanded, path, byId);
+        }
+        for (final Port port : ports) {
+            if (!sources.contains(port)) {
+                addDrains(port);
+            }
+        }
+    }
+
+    private static void addWires(final ExpandedPath expanded, final Path path, final Map<String, Port> byId) {
+        final Port source = byId.get(expanded.source());
+        final Port destination = byId.get(expanded.destination());
+        final Port[] guards = expanded.guards().stream().map(byId::get).toArray(Port[]::new);
+        for (int pair = 0; pair < source.queuePairs(); pair++) {
+            final Element[] elements =
+                    expanded.elements().stream().map(Elements.Recipe::make).toArray(Element[]::new);
+            path.addElements(elements);
+            source.worker().add(new Wire(source, pair, destination, guards, path, elements));
+        }
+    }
+
+    /** A port without a path still has to give its driver the buffers back. */
+    private static void addDrains(final Port port) {
+        for (int pair = 0; pair < port.queuePairs(); pair++) {
+            port.worker().add(new Wire(port, pair, null, new Port[0], null, new Element[0]));
+        }
+    }
+
+    /** Starts to poll rings and to serve front-ends. */
+    public void start() {
+        workers.forEach(Worker::start);
+        endpoints.forEach(Endpoint::start);
+        watch.start();
+    }
+
+    /** What the packet way must not do itself: log, signal errors, look at files. */
+    private void watch() {
+        while (!closing) {
+            endpoints.forEach(Endpoint::reportFaults);
+            for (final Worker worker : workers) {
+                if (worker.isFaulted()) {
+                    endpoints.forEach(Endpoint::breakIfMemoryGone);
+                    worker.resume();
+                }
+            }
+            try {
+                Thread.sleep(WATCH_MILLIS);
+            } catch (final InterruptedException e) {
+                return;
+            }
+        }
+    }
+
+    /** All counters now. Any thread. */
+    public StatsReport stats() {
+        final List<StatsReport.PortStats> portStats = new ArrayList<>();
+        for (int i = 0; i < ports.size(); i++) {
+            portStats.add(
+                    StatsCollector.port(ports.get(i), topology.ports().get(i).type(), endpoints.get(i)));
+        }
+        return new StatsReport(
+                (System.nanoTime() - startedNanos) / NANOS_PER_SECOND,
+                portStats,
+                paths.stream().map(StatsCollector::path).toList(),
+                workers.stream().map(StatsCollector::worker).toList());
+    }
+
+    /**
+     * Reads the rule files again; frames are judged by the new rules from the next one on.
+     *
+     * @throws RuleFileException when a file has mistakes; all old rules stay in force then
+     */
+    public void reloadRules() throws RuleFileException {
+        topology.elements().reloadRules();
+    }
+
+    /** Stops rings cleanly, removes our sockets, ends all threads. */
+    @Override
+    public void close() {
+        closing = true;
+        watch.interrupt();
+        closeEndpoints();
+        workers.forEach(Worker::stop);
+    }
+
+    private void closeEndpoints() {
+        for (final Endpoint endpoint : endpoints) {
+            try {
+                endpoint.close();
+            } catch (final IOException e) {
+                LOG.warn("while closing: {}", e.getMessage());
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+package org.mypervisor.offload;
+
+import org.mypervisor.vhostuser.Vring;
+
+/** Never sleeps: for a CPU that has nothing else to do. Kicks stay suppressed all the time. */
+final class BusyIdle implements IdleStrategy {
+    @Override
+    public void worked() {}
+
+    @Override
+    public void idle(final Wire[] wires) {
+        Thread.onSpinWait();
+    }
+
+    @Override
+    public void wake() {}
+
+    @Override
+    public void watchKick(final Vring vring, final Port port) {}
+
+    @Override
+    public void forgetKick(final Vring vring) {}
+
+    @Override
+    public void close() {}
+}

@@ -1,0 +1,30 @@
+package org.mypervisor.offload;
+
+import java.util.Map;
+
+/**
+ * One step of a path: looks at a frame and passes it on or ends it.
+ *
+ * <p>An instance belongs to one source queue and is used by that queue's worker thread alone, so it needs no locks.
+ * {@link #process} must not allocate, block, log or throw.
+ */
+public interface Element {
+    /** The frame goes on to the next element or to the destination. Any other verdict is a {@link DropReason}. */
+    int PASS = -1;
+
+    /**
+     * Judges one frame.
+     *
+     * @param packet the frame's private snapshot, valid during the call only
+     * @return {@link #PASS}, or the {@code ordinal()} of the {@link DropReason} that ends the frame here
+     */
+    int process(Packet packet);
+
+    /** The element's name in a path. */
+    String name();
+
+    /** What the element counts itself, for the statistics; any thread may ask. */
+    default Map<String, Long> counts() {
+        return Map.of();
+    }
+}

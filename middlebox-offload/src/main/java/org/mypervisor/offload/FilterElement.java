@@ -1,0 +1,67 @@
+package org.mypervisor.offload;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.mypervisor.offload.rules.Headers;
+import org.mypervisor.offload.rules.RuleSet;
+
+/**
+ * {@code filter(rules=FILE)}: passes or ends a frame by the first rule of a file that matches it; stateless, and for
+ * the one direction whose path it stands in. The language is described at
+ * {@link org.mypervisor.offload.rules.RuleFile}.
+ *
+ * <p>Needs: the headers, in the snapshot. Changes nothing. Drops: {@code denied}, and {@code unparsable} where the
+ * headers end before what the rules ask for. Example: {@code client -> filter(rules=acl.rules) -> server}.
+ *
+ * <p>Owned by one worker. Any thread may call {@link #use} and {@link #hits}.
+ */
+public final class FilterElement implements Element {
+    private static final VarHandle COUNTER = MethodHandles.arrayElementVarHandle(long[].class);
+    private static final int DENIED = DropReason.DENIED.ordinal();
+    private static final int UNPARSABLE = DropReason.UNPARSABLE.ordinal();
+
+    /** Rules and their counters are exchanged together: {@code hits} has one counter a rule and one for the default. */
+    private record Rules(RuleSet set, long[] hits) {}
+
+    private final Headers headers = new Headers();
+    private volatile Rules rules;
+
+    public FilterElement(final RuleSet rules) {
+        use(rules);
+    }
+
+    /** Judges by these rules from the next frame on. Their counters begin at zero. */
+    public void use(final RuleSet newRules) {
+        rules = new Rules(newRules, new long[newRules.size() + 1]);
+    }
+
+    @Override
+    public int process(final Packet packet) {
+        final Rules current = rules;
+        headers.parse(packet);
+        final int match = current.set.firstMatch(headers);
+        if (match == RuleSet.UNPARSABLE) {
+            return UNPARSABLE;
+        }
+        current.hits[match]++;
+        return current.set.allows(match) ? PASS : DENIED;
+    }
+
+    @Override
+    public String name() {
+        return "filter";
+    }
+
+    /** The hits of the rules now in force, in their order, the default's last. */
+    public List<RuleHits> hits() {
+        final Rules current = rules;
+        return IntStream.range(0, current.hits.length)
+                .mapToObj(i -> new RuleHits(current.set.text(i), (long) COUNTER.getOpaque(current.hits, i)))
+                .toList();
+    }
+
+    /** How many frames a rule judged, being the first that matched them. */
+    public record RuleHits(String rule, long frames) {}
+}

@@ -1,0 +1,144 @@
+package org.mypervisor.offload;
+
+import org.mypervisor.vhostuser.DataPlane;
+import org.mypervisor.vhostuser.EventFd;
+import org.mypervisor.vhostuser.Vring;
+import org.mypervisor.virtqueue.RingFault;
+
+/**
+ * A port as the packet way sees it: the rings that run, and the counters.
+ *
+ * <p>Ring state belongs to the port's worker. The {@link DataPlane} methods, called by the port's session, change it by a
+ * command that the worker executes between bursts; they return when that is done.
+ */
+final class Port implements DataPlane {
+    private final String id;
+    private final int queuePairs;
+    private final long waitNanos;
+    private final Vring[] vrings;
+    private final boolean[] enabled;
+    private final Vring[] usableReceiveqs;
+    private int usableReceiveqCount;
+    private boolean up;
+    private Worker worker;
+
+    final Counter receivedPackets = new Counter();
+    final Counter receivedBytes = new Counter();
+    final Counter sentPackets = new Counter();
+    final Counter sentBytes = new Counter();
+    final Counter kicks = new Counter();
+    final Counter calls = new Counter();
+    final Counter[] drops = Counter.array(DropReason.COUNT);
+    final Counter[] faults = Counter.array(RingFault.COUNT);
+
+    /**
+     * @param waitNanos how long a frame may wait in its source ring for a receive buffer of this port
+     */
+    Port(final String id, final int queuePairs, final long waitNanos) {
+        this.id = id;
+        this.queuePairs = queuePairs;
+        this.waitNanos = waitNanos;
+        this.vrings = new Vring[2 * queuePairs];
+        this.enabled = new boolean[2 * queuePairs];
+        this.usableReceiveqs = new Vring[queuePairs];
+    }
+
+    String id() {
+        return id;
+    }
+
+    int queuePairs() {
+        return queuePairs;
+    }
+
+    long waitNanos() {
+        return waitNanos;
+    }
+
+    /** Before any session starts. */
+    void assignTo(final Worker newWorker) {
+        worker = newWorker;
+    }
+
+    Worker worker() {
+        return worker;
+    }
+
+    @Override
+    public void start(final int index, final Vring vring) {
+        worker.execute(() -> {
+            vrings[index] = vring;
+            if (isTransmitq(index)) {
+                worker.watchKick(vring, this);
+            }
+            refresh();
+        });
+    }
+
+    @Override
+    public void stop(final int index) {
+        worker.execute(() -> {
+            final Vring vring = vrings[index];
+            vrings[index] = null;
+            if (isTransmitq(index)) {
+                worker.forgetKick(vring);
+            }
+            refresh();
+        });
+    }
+
+    @Override
+    public void enable(final int index, final boolean on) {
+        worker.execute(() -> {
+            enabled[index] = on;
+            refresh();
+        });
+    }
+
+    @Override
+    public void setCall(final int index, final EventFd call) {
+        worker.execute(() -> vrings[index].setCall(call));
+    }
+
+    private void refresh() {
+        usableReceiveqCount = 0;
+        for (int pair = 0; pair < queuePairs; pair++) {
+            if (vrings[2 * pair] != null && enabled[2 * pair]) {
+                usableReceiveqs[usableReceiveqCount++] = vrings[2 * pair];
+            }
+        }
+        up = isRunning(0) && isRunning(1);
+    }
+
+    private boolean isRunning(final int index) {
+        return vrings[index] != null && enabled[index];
+    }
+
+    private static boolean isTransmitq(final int index) {
+        return index % 2 == 1;
+    }
+
+    /** Pair 0 started and enabled. Worker thread. */
+    boolean isUp() {
+        return up;
+    }
+
+    /** The started transmitq of a pair, or null. Worker thread. */
+    Vring transmitq(final int pair) {
+        return vrings[2 * pair + 1];
+    }
+
+    /** Whether frames of this transmitq go anywhere; else they are discarded. Worker thread. */
+    boolean isTransmitqEnabled(final int pair) {
+        return enabled[2 * pair + 1];
+    }
+
+    /** The receiveq that gets the frames of a source's pair, or null while the port is not up. Worker thread. */
+    Vring receiveqFor(final int sourcePair) {
+        return up ? usableReceiveqs[sourcePair % usableReceiveqCount] : null;
+    }
+
+    void drop(final int reason, final int count) {
+        drops[reason].add(count);
+    }
+}

@@ -1,0 +1,97 @@
+package org.mypervisor.offload;
+
+import org.mypervisor.virtqueue.DescriptorChain;
+import org.mypervisor.virtqueue.RingFault;
+import org.mypervisor.virtqueue.SplitVirtqueue;
+import org.mypervisor.virtqueue.VringLayout;
+
+/**
+ * The receive buffers set aside for one frame: one chain, or several when the driver accepts merged buffers, virtio 1.2
+ * §5.1.6.4. Reserved buffers stay in the ring until {@link #complete}.
+ *
+ * <p>One instance per wire, owned by its worker.
+ */
+final class ReceiveBuffers {
+    /** Enough buffers are reserved. Other outcomes are the ordinal of a {@link DropReason}. */
+    static final int RESERVED = -1;
+
+    private final int[] heads = new int[VringLayout.MAX_SIZE];
+    private final int[] bytes = new int[VringLayout.MAX_SIZE];
+    private DescriptorChain chain;
+    private int count;
+
+    /** The reserved buffers' memory, all of them in one list. */
+    DescriptorChain chain() {
+        return chain;
+    }
+
+    /** Number of buffers, for {@code num_buffers}. */
+    int count() {
+        return count;
+    }
+
+    /**
+     * Reserves buffers for so many bytes, header included. Malformed ones on the way go back to the driver unused.
+     *
+     * @return {@link #RESERVED}, NO_BUFFER, TOO_BIG, or DOWN when the ring broke
+     */
+    int reserve(final SplitVirtqueue queue, final int needed, final Port port) {
+        chain = queue.newChain();
+        count = 0;
+        int available = queue.available();
+        while (true) {
+            if (count == available) {
+                available = queue.refreshAvailable();
+                if (count == available) {
+                    return outOfBuffers(queue);
+                }
+            }
+            final int before = chain.bytes();
+            heads[count] = queue.head(count);
+            RingFault fault = queue.append(heads[count]);
+            bytes[count] = chain.bytes() - before;
+            count++;
+            if (fault == null && count == 1 && bytes[0] < queue.netHdrSize()) {
+                fault = RingFault.HEADER_SHORT;
+            }
+            if (fault != null) {
+                port.faults[fault.ordinal()].add(1);
+                if (fault.breaksRing()) {
+                    return DropReason.DOWN.ordinal();
+                }
+                giveBack(queue);
+                available = queue.available();
+            } else if (chain.bytes() >= needed) {
+                return RESERVED;
+            } else if (!queue.isMergeable()) {
+                return DropReason.TOO_BIG.ordinal();
+            }
+        }
+    }
+
+    /** A frame that not even a full ring could hold will never fit; with a broken ring nobody waits. */
+    private int outOfBuffers(final SplitVirtqueue queue) {
+        if (queue.fault() != null) {
+            return DropReason.DOWN.ordinal();
+        }
+        return (count == queue.size() ? DropReason.TOO_BIG : DropReason.NO_BUFFER).ordinal();
+    }
+
+    private void giveBack(final SplitVirtqueue queue) {
+        for (int i = 0; i < count; i++) {
+            queue.complete(heads[i], 0);
+        }
+        chain = queue.newChain();
+        count = 0;
+    }
+
+    /** Completes the reserved buffers, filled one after the other with so many bytes in all. */
+    void complete(final SplitVirtqueue queue, final int written) {
+        int left = written;
+        for (int i = 0; i < count; i++) {
+            final int here = Math.min(left, bytes[i]);
+            queue.complete(heads[i], here);
+            left -= here;
+        }
+    }
+}

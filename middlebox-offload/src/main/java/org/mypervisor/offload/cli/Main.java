@@ -1,0 +1,75 @@
+package org.mypervisor.offload.cli;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintWriter;
+import java.util.Properties;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.ParameterException;
+
+/** Entry point. Exit codes: 0 done, 1 failed while running, 2 wrong arguments or configuration. */
+@Command(
+        name = "mypervisor",
+        description = {
+            "A vhost-user back-end that runs a middlebox VM's filter and wire logic in the host.",
+            "",
+            "Start one back-end for a middlebox VM and the ports around it, then start QEMU with its NICs on the"
+                    + " ports' sockets. 'mypervisor help run' shows how."
+        },
+        mixinStandardHelpOptions = true,
+        versionProvider = Main.Version.class,
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {RunCommand.class, CheckCommand.class, StatsCommand.class, HelpCommand.class})
+public final class Main implements Runnable {
+    static final int FAILED = 1;
+    static final int WRONG_ARGUMENTS = 2;
+
+    @CommandLine.Spec
+    private CommandLine.Model.CommandSpec spec;
+
+    private Main() {}
+
+    public static void main(final String[] args) {
+        System.exit(execute(args));
+    }
+
+    private static int execute(final String[] args) {
+        return new CommandLine(new Main())
+                .setExecutionExceptionHandler((e, commandLine, parsed) -> {
+                    printError(commandLine, e.getMessage() == null ? e.toString() : e.getMessage());
+                    return e instanceof WrongConfigurationException ? WRONG_ARGUMENTS : FAILED;
+                })
+                .setParameterExceptionHandler((e, unused) -> {
+                    printError(e.getCommandLine(), e.getMessage());
+                    final String name = e.getCommandLine().getCommandSpec().qualifiedName(" ");
+                    e.getCommandLine().getErr().println("Try '" + name + " --help'.");
+                    return WRONG_ARGUMENTS;
+                })
+                .execute(args);
+    }
+
+    private static void printError(final CommandLine commandLine, final String message) {
+        final PrintWriter err = commandLine.getErr();
+        message.lines().forEach(line -> err.println("mypervisor: " + line));
+    }
+
+    @Override
+    public void run() {
+        throw new ParameterException(spec.commandLine(), "a command is missing: run, check or stats");
+    }
+
+    /** Reads the version that the build wrote. */
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() throws IOException {
+            try (InputStream in = Main.class.getResourceAsStream("/mypervisor.properties")) {
+                final Properties properties = new Properties();
+                properties.load(in);
+                return new String[] {"mypervisor " + properties.getProperty("version")};
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+package org.mypervisor.offload.cli;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.mypervisor.offload.config.Config;
+import org.mypervisor.offload.config.ConfigException;
+import org.mypervisor.offload.config.Topology;
+import picocli.CommandLine.Option;
+
+/** The options that say which ports there are and what goes where; the same for {@code run} and {@code check}. */
+final class TopologyOptions {
+    @Option(
+            names = {"-c", "--config"},
+            paramLabel = "FILE",
+            description = "YAML file with the lists ports, paths and middleboxes; options add to it.")
+    private Path file;
+
+    @Option(
+            names = "--port",
+            paramLabel = "SPEC",
+            description = {
+                "id=NAME,type=vhost-user,path=SOCKET: a NIC of a guest. We listen and QEMU connects"
+                        + " (-chardev socket,path=SOCKET,reconnect=1); with server=off QEMU listens (server=on there)"
+                        + " and we connect, again every second.",
+                "Optional: queues=N, mrg_rxbuf=off, event_idx=off, indirect=off, in_order=off, packed=off,"
+                        + " wait=MS (how long a frame may wait for a receive buffer, default 1), mode=0660, owner=USER,"
+                        + " group=GROUP (of the socket)."
+            })
+    private List<String> ports = new ArrayList<>();
+
+    @Option(
+            names = "--path",
+            paramLabel = "PATH",
+            description =
+                    "'A -> ELEMENT(ARGS) -> B' for one direction, 'A <-> B' for both. Elements: filter(rules=FILE),"
+                            + " count.")
+    private List<String> paths = new ArrayList<>();
+
+    @Option(
+            names = "--middlebox",
+            paramLabel = "SPEC",
+            description = {
+                "id=NAME,inside=NET:GUEST,outside=NET:GUEST,offload=POLICY: NET is the port towards the network, GUEST"
+                        + " the VM's NIC on that side.",
+                "POLICY: none (the VM does all), filter(rules=FILE) (judged here, the rest goes to the VM),"
+                        + " filter(rules=FILE)+wire (the VM sees nothing). vm-down=drop stops the wire while the VM is"
+                        + " down."
+            })
+    private List<String> middleboxes = new ArrayList<>();
+
+    /** The checked configuration; a mistake is the user's to mend. */
+    Topology load() {
+        try {
+            return Config.load(Optional.ofNullable(file), ports, paths, middleboxes);
+        } catch (final ConfigException e) {
+            throw new WrongConfigurationException(e.getMessage());
+        }
+    }
+}

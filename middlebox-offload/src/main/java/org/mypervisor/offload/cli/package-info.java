@@ -1,0 +1,2 @@
+/** The command line: {@code run}, {@code check} and {@code stats}. */
+package org.mypervisor.offload.cli;

@@ -1,0 +1,121 @@
+package org.mypervisor.offload.control;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
+import jnr.unixsocket.UnixSocketChannel;
+import org.apache.hc.core5.http.ClassicHttpRequest;
+import org.apache.hc.core5.http.ClassicHttpResponse;
+import org.apache.hc.core5.http.ContentType;
+import org.apache.hc.core5.http.HttpException;
+import org.apache.hc.core5.http.HttpStatus;
+import org.apache.hc.core5.http.Method;
+import org.apache.hc.core5.http.config.Http1Config;
+import org.apache.hc.core5.http.impl.HttpProcessors;
+import org.apache.hc.core5.http.impl.io.DefaultBHttpServerConnection;
+import org.apache.hc.core5.http.impl.io.HttpService;
+import org.apache.hc.core5.http.io.entity.StringEntity;
+import org.apache.hc.core5.http.message.BasicClassicHttpResponse;
+import org.apache.hc.core5.http.protocol.HttpCoreContext;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.mypervisor.vhostuser.FdWaiter;
+import org.mypervisor.vhostuser.ListeningSocket;
+import org.mypervisor.vhostuser.SocketOptions;
+
+/**
+ * The control socket: {@code GET /v1/stats} answers {@link StatsReport} as JSON.
+ *
+ * <p>One thread accepts, one short-lived thread serves each client; none of them touches the packet way.
+ */
+public final class ControlServer implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(ControlServer.class);
+
+    private static final int MODE = 0660;
+    private static final int RETRY_MILLIS = 1000;
+
+    private final FdWaiter waiter = new FdWaiter();
+    private final ListeningSocket listening;
+    private final Supplier<StatsReport> stats;
+    private final HttpService service;
+    private final Set<UnixSocketChannel> clients = ConcurrentHashMap.newKeySet();
+    private final Thread thread = new Thread(this::accept, "control");
+
+    /** @throws IOException when the socket cannot be had; the message says why and what to do */
+    public ControlServer(final Path path, final Supplier<StatsReport> stats) throws IOException {
+        this.stats = stats;
+        this.listening = ListeningSocket.bind(new SocketOptions(path, true, MODE, null, null));
+        this.service = new HttpService(
+                HttpProcessors.server("mypervisor"),
+                (request, trigger, context) -> trigger.submitResponse(answer(request)));
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private void accept() {
+        while (!waiter.isStopped()) {
+            try {
+                final UnixSocketChannel client = listening.accept(waiter);
+                if (client != null) {
+                    clients.add(client);
+                    final Thread serving = new Thread(() -> serve(client), "control-client");
+                    serving.setDaemon(true);
+                    serving.start();
+                }
+            } catch (final IOException e) {
+                LOG.warn("control socket: {}", e.getMessage());
+                waiter.sleep(RETRY_MILLIS);
+            }
+        }
+    }
+
+    private void serve(final UnixSocketChannel client) {
+        try (client;
+                DefaultBHttpServerConnection connection = new DefaultBHttpServerConnection(null, Http1Config.DEFAULT)) {
+            connection.bind(client.socket());
+            while (connection.isOpen() && !waiter.isStopped()) {
+                service.handleRequest(connection, HttpCoreContext.create());
+            }
+        } catch (final IOException | HttpException e) {
+            LOG.debug("control client: {}", e.getMessage());
+        } finally {
+            clients.remove(client);
+        }
+    }
+
+    private ClassicHttpResponse answer(final ClassicHttpRequest request) {
+        if (!request.getPath().equals("/v1/stats")) {
+            return text(HttpStatus.SC_NOT_FOUND, "there is nothing here but GET /v1/stats");
+        }
+        if (!Method.GET.isSame(request.getMethod())) {
+            return text(HttpStatus.SC_METHOD_NOT_ALLOWED, "/v1/stats answers GET only");
+        }
+        final ClassicHttpResponse response = new BasicClassicHttpResponse(HttpStatus.SC_OK);
+        response.setEntity(new StringEntity(stats.get().toJson(), ContentType.APPLICATION_JSON));
+        return response;
+    }
+
+    private static ClassicHttpResponse text(final int status, final String text) {
+        final ClassicHttpResponse response = new BasicClassicHttpResponse(status);
+        response.setEntity(new StringEntity(text + "\n", ContentType.TEXT_PLAIN));
+        return response;
+    }
+
+    /** Ends all conversations and removes the socket. */
+    @Override
+    public void close() throws IOException {
+        waiter.stop();
+        for (final UnixSocketChannel client : clients) {
+            client.close();
+        }
+        try {
+            thread.join();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        listening.close();
+        waiter.close();
+    }
+}

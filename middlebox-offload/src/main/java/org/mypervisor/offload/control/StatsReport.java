@@ -1,0 +1,68 @@
+package org.mypervisor.offload.control;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * All counters at one moment. Counters start at zero with the process and are not read in one atomic step.
+ *
+ * <p>Component names in snake case are the names in JSON: fields may be added, never renamed.
+ *
+ * @param uptimeS seconds since the back-end started
+ */
+public record StatsReport(double uptimeS, List<PortStats> ports, List<PathStats> paths, List<WorkerStats> workers) {
+    private static final JsonMapper MAPPER = JsonMapper.builder()
+            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+            .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+            .build();
+
+    /** @param bytes without virtio-net header and FCS */
+    public record Traffic(long packets, long bytes) {}
+
+    /**
+     * @param features the negotiated virtio features in hexadecimal
+     * @param received from the port into us
+     * @param sent from us to the port
+     * @param kicks kick eventfds that woke us
+     * @param calls interrupts raised towards the guest
+     */
+    public record PortStats(
+            String id,
+            String type,
+            String state,
+            String features,
+            int queues,
+            Traffic received,
+            Traffic sent,
+            Map<String, Long> drops,
+            long kicks,
+            long calls,
+            Map<String, Long> faults) {}
+
+    /** @param elements what the elements of the path counted themselves */
+    public record PathStats(
+            String path, long packets, long bytes, Map<String, Long> drops, List<ElementStats> elements) {}
+
+    /** @param counts such as the packets of a {@code count} element */
+    public record ElementStats(String element, Map<String, Long> counts) {}
+
+    /** @param cpu the CPU it is pinned to, -1 when it is not */
+    public record WorkerStats(int cpu, long packets, long bursts, long busyNs, long idleNs) {}
+
+    public String toJson() {
+        try {
+            return MAPPER.writeValueAsString(this);
+        } catch (final JsonProcessingException e) {
+            throw new IllegalStateException("a record of numbers and texts always has a JSON form", e);
+        }
+    }
+
+    /** @throws JsonProcessingException when the text is not a report */
+    public static StatsReport fromJson(final String json) throws JsonProcessingException {
+        return MAPPER.readValue(json, StatsReport.class);
+    }
+}

@@ -1,0 +1,35 @@
+package org.mypervisor.driversim;
+
+/**
+ * The eventfds of one virtqueue: kick (driver to device) and call (device to driver). Owns them until {@link #close()}.
+ */
+public final class Notifiers implements AutoCloseable {
+    private EventFd kick = new EventFd(0);
+    private EventFd call = new EventFd(0);
+
+    public EventFd kick() {
+        return kick;
+    }
+
+    public EventFd call() {
+        return call;
+    }
+
+    /**
+     * New kick and call eventfds, as front-ends make them for each start.
+     *
+     * @param kickInitial counter of the new kick: QEMU starts at 1, virtio-user at 0
+     */
+    public void renew(final int kickInitial) {
+        kick.close();
+        call.close();
+        kick = new EventFd(kickInitial);
+        call = new EventFd(0);
+    }
+
+    @Override
+    public void close() {
+        kick.close();
+        call.close();
+    }
+}

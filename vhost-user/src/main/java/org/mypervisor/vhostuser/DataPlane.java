@@ -1,0 +1,19 @@
+package org.mypervisor.vhostuser;
+
+/**
+ * Who runs the rings of one port. The session calls these methods from its own thread; each returns when the worker has
+ * done what was asked, so that descriptors may be closed and memory unmapped afterwards.
+ */
+public interface DataPlane {
+    /** From now on the worker owns this ring. It polls it once at once: the driver may not kick again. */
+    void start(int index, Vring vring);
+
+    /** The worker has finished its burst, published all that it completed, and will not touch the ring again. */
+    void stop(int index);
+
+    /** A ring that is started but not enabled passes no frames; what the driver sends there is discarded. */
+    void enable(int index, boolean enabled);
+
+    /** Replaces the call eventfd of a started ring; null when the driver polls. */
+    void setCall(int index, EventFd call);
+}

@@ -1,0 +1,155 @@
+package org.mypervisor.vhostuser;
+
+import java.io.IOException;
+import jnr.unixsocket.UnixSocketAddress;
+import jnr.unixsocket.UnixSocketChannel;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/**
+ * The socket of one port and the thread that serves it, one front-end after the other.
+ *
+ * <p>In either role a front-end may come and go at any moment; every connection is a fresh {@link BackendSession}.
+ */
+public final class Endpoint implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(Endpoint.class);
+
+    private static final int RETRY_MILLIS = 1000;
+
+    /** What a port can be. */
+    public enum State {
+        /** Connected, and its first queue pair started and enabled. */
+        UP,
+        DOWN,
+        /** A fault stopped a ring or the memory went away. */
+        BROKEN
+    }
+
+    private final String port;
+    private final SocketOptions options;
+    private final DeviceOptions device;
+    private final DataPlane dataPlane;
+    private final FdWaiter waiter = new FdWaiter();
+    private final Thread thread;
+    private final ListeningSocket listening;
+    private volatile BackendSession session;
+
+    /**
+     * Binds the socket when we are the one who listens; no front-end is served before {@link #start}.
+     *
+     * @param port name for log lines
+     * @throws IOException when the socket cannot be had; the message says why and what to do
+     */
+    public Endpoint(
+            final String port, final SocketOptions options, final DeviceOptions device, final DataPlane dataPlane)
+            throws IOException {
+        this.port = port;
+        this.options = options;
+        this.device = device;
+        this.dataPlane = dataPlane;
+        this.listening = options.listen() ? ListeningSocket.bind(options) : null;
+        this.thread = new Thread(this::serve, "port-" + port);
+    }
+
+    public void start() {
+        LOG.info("port {}: {} {}", port, options.listen() ? "listening on" : "connecting to", options.path());
+        thread.start();
+    }
+
+    private void serve() {
+        while (!waiter.isStopped()) {
+            try (UnixSocketChannel channel = listening == null ? connect() : listening.accept(waiter)) {
+                if (channel != null) {
+                    serve(channel);
+                }
+            } catch (final IOException e) {
+                LOG.warn("port {}: {}", port, e.getMessage());
+                pauseBeforeRetry();
+            }
+        }
+    }
+
+    private void serve(final UnixSocketChannel channel) throws IOException {
+        LOG.info("port {}: front-end connected", port);
+        final BackendSession current =
+                new BackendSession(port, new MessageSocket(channel.getFD(), waiter), device, dataPlane);
+        session = current;
+        try {
+            current.run();
+        } finally {
+            session = null;
+            LOG.info("port {} is down: front-end disconnected", port);
+            if (listening == null) {
+                pauseBeforeRetry();
+            }
+        }
+    }
+
+    /** Null when nobody listens yet; then a second has passed. */
+    private UnixSocketChannel connect() {
+        try {
+            return UnixSocketChannel.open(new UnixSocketAddress(options.path().toString()));
+        } catch (final IOException e) {
+            LOG.debug("port {}: nobody listens on {}: {}", port, options.path(), e.getMessage());
+            pauseBeforeRetry();
+            return null;
+        }
+    }
+
+    private void pauseBeforeRetry() {
+        waiter.sleep(RETRY_MILLIS);
+    }
+
+    public State state() {
+        final BackendSession current = session;
+        if (current == null) {
+            return State.DOWN;
+        }
+        if (current.isBroken()) {
+            return State.BROKEN;
+        }
+        return current.isUp() ? State.UP : State.DOWN;
+    }
+
+    /** The negotiated virtio features, 0 when there are none. */
+    public long features() {
+        final BackendSession current = session;
+        return current == null ? 0 : current.acceptedFeatures();
+    }
+
+    /** Reports rings that the worker found broken since the last call. Any thread but the port's own. */
+    public void reportFaults() {
+        final BackendSession current = session;
+        if (current != null) {
+            current.reportFaults();
+        }
+    }
+
+    /**
+     * Breaks the port if its front-end cut the memory short. Any thread but a worker's.
+     *
+     * @return true when it did
+     */
+    public boolean breakIfMemoryGone() {
+        final BackendSession current = session;
+        return current != null && current.breakIfMemoryGone();
+    }
+
+    /** Ends the connection, stops the rings cleanly and removes our socket. */
+    @Override
+    public void close() throws IOException {
+        waiter.stop();
+        try {
+            if (thread.isAlive()) {
+                thread.join();
+            }
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return;
+        }
+        if (listening != null) {
+            listening.close();
+        }
+        waiter.close();
+    }
+}

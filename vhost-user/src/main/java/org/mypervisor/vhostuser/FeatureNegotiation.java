@@ -1,0 +1,89 @@
+package org.mypervisor.vhostuser;
+
+import static org.mypervisor.virtqueue.VirtioFeatures.bit;
+
+import org.mypervisor.virtqueue.VirtioFeatures;
+
+/**
+ * The one place that knows what is offered and judges what is accepted.
+ *
+ * <p>The offer depends on the port's options and the release alone: a front-end whose driver once accepted a feature
+ * refuses a back-end that lost it, so a restart or another policy must not change the offer, and a later release may only
+ * add to it.
+ */
+public final class FeatureNegotiation {
+    private final long offered;
+    private final long offeredProtocol;
+    private long accepted;
+    private long acceptedProtocol;
+
+    /** State of one connection, owned by its session. */
+    public FeatureNegotiation(final DeviceOptions options) {
+        offered = bit(VirtioFeatures.VIRTIO_F_VERSION_1)
+                | bit(VirtioFeatures.VHOST_USER_F_PROTOCOL_FEATURES)
+                | bit(VirtioFeatures.VIRTIO_F_ANY_LAYOUT)
+                | when(options.queuePairs() > 1, VirtioFeatures.VIRTIO_NET_F_MQ)
+                | when(options.mergeableBuffers(), VirtioFeatures.VIRTIO_NET_F_MRG_RXBUF)
+                | when(options.eventIdx(), VirtioFeatures.VIRTIO_F_EVENT_IDX)
+                | when(options.indirect(), VirtioFeatures.VIRTIO_F_INDIRECT_DESC)
+                | when(options.inOrder(), VirtioFeatures.VIRTIO_F_IN_ORDER);
+        offeredProtocol =
+                bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_MQ) | bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_REPLY_ACK);
+    }
+
+    private static long when(final boolean on, final int number) {
+        return on ? bit(number) : 0;
+    }
+
+    /** For GET_FEATURES. */
+    public long offered() {
+        return offered;
+    }
+
+    /** For GET_PROTOCOL_FEATURES. */
+    public long offeredProtocol() {
+        return offeredProtocol;
+    }
+
+    /** The virtio features in force; 0 before SET_FEATURES. */
+    public long accepted() {
+        return accepted;
+    }
+
+    /**
+     * SET_FEATURES: a subset of the offer, unchanged while any ring runs (it is sent again for each queue pair).
+     */
+    void accept(final long features, final boolean running) throws ProtocolException {
+        checkSubset(FrontendRequest.SET_FEATURES, features, offered);
+        if (running && features != accepted) {
+            throw new ProtocolException(
+                    FrontendRequest.SET_FEATURES,
+                    "features=0x%x, rings run with 0x%x; stop them first".formatted(features, accepted));
+        }
+        accepted = features;
+    }
+
+    /** SET_PROTOCOL_FEATURES: a subset of the offer. */
+    void acceptProtocol(final long features) throws ProtocolException {
+        checkSubset(FrontendRequest.SET_PROTOCOL_FEATURES, features, offeredProtocol);
+        acceptedProtocol = features;
+    }
+
+    /** Whether rings wait for SET_VRING_ENABLE; without the bit they are enabled from the start. */
+    boolean hasProtocolFeatures() {
+        return VirtioFeatures.has(accepted, VirtioFeatures.VHOST_USER_F_PROTOCOL_FEATURES);
+    }
+
+    /** The protocol features in force; 0 before SET_PROTOCOL_FEATURES. */
+    public long acceptedProtocol() {
+        return acceptedProtocol;
+    }
+
+    private static void checkSubset(final FrontendRequest request, final long features, final long offer)
+            throws ProtocolException {
+        if ((features & ~offer) != 0) {
+            throw new ProtocolException(
+                    request, "features=0x%x, 0x%x of them were not offered".formatted(features, features & ~offer));
+        }
+    }
+}

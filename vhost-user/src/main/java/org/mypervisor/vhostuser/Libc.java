@@ -1,0 +1,76 @@
+package org.mypervisor.vhostuser;
+
+import jnr.ffi.LibraryLoader;
+import jnr.ffi.LibraryOption;
+import jnr.ffi.Pointer;
+import jnr.ffi.annotations.IgnoreError;
+import jnr.ffi.types.off_t;
+import jnr.ffi.types.size_t;
+import jnr.posix.POSIX;
+import jnr.posix.POSIXFactory;
+
+/**
+ * The system calls that jnr-posix does not have. Addresses are passed as {@code long} so that the packet way can call
+ * without allocating.
+ *
+ * <p>A method of six primitive arguments gets a wrong last one from jnr-ffi, which is why {@link #mmap} takes a pointer.
+ */
+public interface Libc {
+    Libc LIBC =
+            LibraryLoader.create(Libc.class).option(LibraryOption.LoadNow, true).load("c");
+
+    POSIX POSIX_CALLS = POSIXFactory.getNativePOSIX();
+
+    int EFD_CLOEXEC = 0x80000;
+    int EFD_NONBLOCK = 0x800;
+
+    int EPOLL_CLOEXEC = 0x80000;
+    int EPOLL_CTL_ADD = 1;
+    int EPOLL_CTL_DEL = 2;
+    int EPOLLIN = 1;
+    /** Edge-triggered: every write to an eventfd reports once, whether or not anybody read it. */
+    int EPOLLET = 1 << 31;
+
+    int POLLIN = 1;
+
+    int PROT_READ_WRITE = 3;
+    int MAP_SHARED = 1;
+    int MAP_NORESERVE = 0x4000;
+
+    int SHUT_RDWR = 2;
+
+    Pointer mmap(Pointer address, @size_t long length, int protection, int flags, int fd, @off_t long offset);
+
+    int munmap(long address, @size_t long length);
+
+    int eventfd(int initial, int flags);
+
+    int epoll_create1(int flags);
+
+    int epoll_ctl(int epollFd, int operation, int fd, long event);
+
+    @IgnoreError
+    int epoll_wait(int epollFd, long events, int maxEvents, int timeoutMillis);
+
+    int poll(long fds, long count, int timeoutMillis);
+
+    long read(int fd, long buffer, @size_t long size);
+
+    /** For eventfds: a full counter answers EAGAIN, which is as good as written. */
+    @IgnoreError
+    long write(int fd, long buffer, @size_t long size);
+
+    int close(int fd);
+
+    int shutdown(int socket, int how);
+
+    int sched_setaffinity(int tid, @size_t long size, long mask);
+
+    int sched_getaffinity(int tid, @size_t long size, long mask);
+
+    /** Text of the errno that the calling thread's last call left. */
+    static String lastError() {
+        final int errno = jnr.ffi.LastError.getLastError(jnr.ffi.Runtime.getSystemRuntime());
+        return POSIX_CALLS.strerror(errno);
+    }
+}

@@ -1,0 +1,188 @@
+package org.mypervisor.vhostuser;
+
+import static org.mypervisor.vhostuser.Libc.LIBC;
+import static org.mypervisor.vhostuser.Libc.POSIX_CALLS;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import jnr.ffi.Pointer;
+import jnr.posix.FileStat;
+import org.mypervisor.virtqueue.GuestMemory;
+
+/**
+ * The mappings behind one {@link GuestMemory}: vhost-user specification, section "Memory regions description".
+ *
+ * <p>Made and closed by the session thread; closing unmaps, so no worker may use the memory any more. Each region's
+ * descriptor stays open in order to see when the front-end cuts its file short.
+ */
+final class MemoryTable implements AutoCloseable {
+    private static final int MAX_REGIONS = 8;
+    private static final int TABLE_HEADER_SIZE = 8;
+    private static final int REGION_SIZE = 32;
+
+    /** Identity of a mapped region: which bytes of which file lie where. */
+    private record Region(long gpa, long uva, long size, long fileOffset, long device, long inode) {}
+
+    private record Mapping(Region region, int fd, long address, long length) {}
+
+    private final List<Mapping> mappings;
+    private final GuestMemory memory;
+
+    private MemoryTable(final List<Mapping> mappings) {
+        this.mappings = mappings;
+        this.memory = new GuestMemory(mappings.stream()
+                .map(m -> new GuestMemory.Region(
+                        m.region.gpa, m.region.uva, m.region.size, m.address + m.region.fileOffset))
+                .toList());
+    }
+
+    /**
+     * Maps the regions of a SET_MEM_TABLE message, all or none, and takes its descriptors.
+     *
+     * @param present the table in force, or null
+     * @return {@code present} itself when the message describes it once more, else a new table
+     */
+    static MemoryTable map(final Message message, final MemoryTable present) throws ProtocolException {
+        final List<Region> regions = parse(message);
+        if (present != null
+                && present.mappings.stream().map(Mapping::region).toList().equals(regions)) {
+            return present;
+        }
+        final List<Mapping> mappings = new ArrayList<>();
+        try {
+            for (final Region region : regions) {
+                mappings.add(map(region, message));
+            }
+            return new MemoryTable(List.copyOf(mappings));
+        } catch (final ProtocolException e) {
+            unmap(mappings);
+            throw e;
+        }
+    }
+
+    private static List<Region> parse(final Message message) throws ProtocolException {
+        final ByteBuffer payload = message.payload;
+        final long count = payload.remaining() < TABLE_HEADER_SIZE ? -1 : payload.getInt(0) & 0xFFFF_FFFFL;
+        if (count < 0 || count > MAX_REGIONS) {
+            throw refused("nregions=%d, must be at most %d", count, MAX_REGIONS);
+        }
+        if (payload.remaining() < TABLE_HEADER_SIZE + count * REGION_SIZE) {
+            throw refused("size=%d, too short for %d regions", payload.remaining(), count);
+        }
+        if (message.fdCount() != count) {
+            throw refused("%d descriptors for %d regions", message.fdCount(), count);
+        }
+        final List<Region> regions = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            final int at = TABLE_HEADER_SIZE + i * REGION_SIZE;
+            final FileStat stat = POSIX_CALLS.allocateStat();
+            if (POSIX_CALLS.fstat(message.peekFd(i), stat) != 0) {
+                throw refused("region %d: fstat: %s", i, POSIX_CALLS.strerror(POSIX_CALLS.errno()));
+            }
+            final Region region = new Region(
+                    payload.getLong(at),
+                    payload.getLong(at + 16),
+                    payload.getLong(at + 8),
+                    payload.getLong(at + 24),
+                    stat.dev(),
+                    stat.ino());
+            check(region, i, stat);
+            checkOverlap(region, regions, i);
+            regions.add(region);
+        }
+        return regions;
+    }
+
+    private static void check(final Region region, final int index, final FileStat stat) throws ProtocolException {
+        if (!stat.isFile()) {
+            throw refused("region %d: its descriptor is not a file in memory", index);
+        }
+        final long end = region.fileOffset + region.size;
+        if (region.size <= 0 || region.fileOffset < 0 || end < 0 || end > stat.st_size()) {
+            throw refused(
+                    "region %d: mmap_offset=0x%x size=0x%x, its file has 0x%x bytes",
+                    index, region.fileOffset, region.size, stat.st_size());
+        }
+        if (wraps(region.gpa, region.size) || wraps(region.uva, region.size)) {
+            throw refused("region %d: gpa=0x%x uva=0x%x overflow", index, region.gpa, region.uva);
+        }
+    }
+
+    private static boolean wraps(final long start, final long size) {
+        return Long.compareUnsigned(start + size - 1, start) < 0;
+    }
+
+    private static void checkOverlap(final Region region, final List<Region> others, final int index)
+            throws ProtocolException {
+        for (final Region other : others) {
+            if (overlap(region.gpa, region.size, other.gpa, other.size)
+                    || overlap(region.uva, region.size, other.uva, other.size)) {
+                throw refused("region %d: gpa=0x%x size=0x%x overlaps an earlier one", index, region.gpa, region.size);
+            }
+        }
+    }
+
+    private static boolean overlap(final long a, final long aSize, final long b, final long bSize) {
+        return Long.compareUnsigned(b - a, aSize) < 0 || Long.compareUnsigned(a - b, bSize) < 0;
+    }
+
+    /** Maps from the file's start, which needs no knowledge of its page size, and keeps the descriptor. */
+    private static Mapping map(final Region region, final Message message) throws ProtocolException {
+        final int fd = message.takeFd();
+        final FileStat stat = POSIX_CALLS.allocateStat();
+        POSIX_CALLS.fstat(fd, stat);
+        // munmap wants whole huge pages on hugetlbfs; st_blksize is the page size there.
+        final long page = Math.max(4096, stat.blockSize());
+        final long length = (region.fileOffset + region.size + page - 1) / page * page;
+        final Pointer address =
+                LIBC.mmap(null, length, Libc.PROT_READ_WRITE, Libc.MAP_SHARED | Libc.MAP_NORESERVE, fd, 0);
+        if (address == null || address.address() == -1) {
+            final String why = Libc.lastError();
+            LIBC.close(fd);
+            throw refused("mmap of 0x%x bytes: %s", length, why);
+        }
+        return new Mapping(region, fd, address.address(), length);
+    }
+
+    private static ProtocolException refused(final String format, final Object... args) {
+        return new ProtocolException(FrontendRequest.SET_MEM_TABLE, format.formatted(args));
+    }
+
+    GuestMemory memory() {
+        return memory;
+    }
+
+    int regions() {
+        return mappings.size();
+    }
+
+    /** Bytes of guest memory shared with us. */
+    long bytes() {
+        return mappings.stream().mapToLong(m -> m.region.size).sum();
+    }
+
+    /** False once a file is shorter than what was mapped of it: accesses to the rest fault. */
+    boolean isWhole() {
+        for (final Mapping mapping : mappings) {
+            final FileStat stat = POSIX_CALLS.allocateStat();
+            if (POSIX_CALLS.fstat(mapping.fd, stat) != 0
+                    || stat.st_size() < mapping.region.fileOffset + mapping.region.size) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    @Override
+    public void close() {
+        unmap(mappings);
+    }
+
+    private static void unmap(final List<Mapping> mappings) {
+        for (final Mapping mapping : mappings) {
+            LIBC.munmap(mapping.address, mapping.length);
+            LIBC.close(mapping.fd);
+        }
+    }
+}

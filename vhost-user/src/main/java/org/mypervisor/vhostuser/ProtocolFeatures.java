@@ -1,0 +1,9 @@
+package org.mypervisor.vhostuser;
+
+/** Protocol feature bit numbers, vhost-user specification, section "Protocol features". */
+final class ProtocolFeatures {
+    static final int VHOST_USER_PROTOCOL_F_MQ = 0;
+    static final int VHOST_USER_PROTOCOL_F_REPLY_ACK = 3;
+
+    private ProtocolFeatures() {}
+}

@@ -1,0 +1,53 @@
+package org.mypervisor.virtqueue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Feature bit numbers of virtio 1.2 §6 and §5.1.3, and of the vhost-user protocol where it borrows a virtio bit.
+ *
+ * <p>Constants are bit numbers; {@link #bit} is the only way to a mask, because {@code 1 << 32} is 1 in Java.
+ */
+public final class VirtioFeatures {
+    public static final int VIRTIO_NET_F_MRG_RXBUF = 15;
+    public static final int VIRTIO_NET_F_MQ = 22;
+    public static final int VIRTIO_F_ANY_LAYOUT = 27;
+    public static final int VIRTIO_F_INDIRECT_DESC = 28;
+    public static final int VIRTIO_F_EVENT_IDX = 29;
+    public static final int VHOST_USER_F_PROTOCOL_FEATURES = 30;
+    public static final int VIRTIO_F_VERSION_1 = 32;
+    public static final int VIRTIO_F_IN_ORDER = 35;
+
+    private static final Map<Integer, String> NAMES = new TreeMap<>(Map.of(
+            VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf",
+            VIRTIO_NET_F_MQ, "mq",
+            VIRTIO_F_ANY_LAYOUT, "any_layout",
+            VIRTIO_F_INDIRECT_DESC, "indirect_desc",
+            VIRTIO_F_EVENT_IDX, "event_idx",
+            VHOST_USER_F_PROTOCOL_FEATURES, "protocol_features",
+            VIRTIO_F_VERSION_1, "version_1",
+            VIRTIO_F_IN_ORDER, "in_order"));
+
+    private VirtioFeatures() {}
+
+    public static long bit(final int number) {
+        return 1L << number;
+    }
+
+    public static boolean has(final long features, final int number) {
+        return (features & bit(number)) != 0;
+    }
+
+    /** Names of the set bits for people, lowest bit first; a bit without a name here appears as its number. */
+    public static String names(final long features) {
+        final List<String> names = new ArrayList<>();
+        for (int number = 0; number < Long.SIZE; number++) {
+            if (has(features, number)) {
+                names.add(NAMES.getOrDefault(number, "bit" + number));
+            }
+        }
+        return String.join(" ", names);
+    }
+}
