@@ -62,6 +62,10 @@ public final class FilterElement implements Element {
                 .toList();
     }
 
+    public RuleSet rules() {
+        return rules.set;
+    }
+
     /** How many frames a rule judged, being the first that matched them. */
     public record RuleHits(String rule, long frames) {}
 }

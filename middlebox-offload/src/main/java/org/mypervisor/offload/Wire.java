@@ -217,15 +217,18 @@ final class Wire {
         }
     }
 
-    /** Shows both drivers what was done, once a burst, and adds up. */
+    /** Adds up, then shows both drivers what was done: nobody sees a frame that is not counted yet. */
     private void settle(final Vring from, final Vring to) {
+        if (frames != 0) {
+            count();
+        }
         if (to != null) {
             destination.calls.add(to.publishAndCall());
         }
         source.calls.add(from.publishAndCall());
-        if (frames == 0) {
-            return;
-        }
+    }
+
+    private void count() {
         source.receivedPackets.add(frames);
         source.receivedBytes.add(frameBytes);
         if (path != null) {

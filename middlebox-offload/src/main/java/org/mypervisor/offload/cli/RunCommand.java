@@ -5,6 +5,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import jnr.constants.platform.Signal;
+import jnr.posix.POSIXFactory;
 import jnr.posix.SignalHandler;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -13,7 +14,6 @@ import org.mypervisor.offload.Backend;
 import org.mypervisor.offload.config.Topology;
 import org.mypervisor.offload.control.ControlServer;
 import org.mypervisor.offload.rules.RuleFileException;
-import org.mypervisor.vhostuser.Libc;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -101,7 +101,11 @@ final class RunCommand implements Callable<Integer> {
         }
     }
 
+    /**
+     * jnr-posix has two ways: its native one would run Java code within the C signal handler, on whatever thread the
+     * signal hits; its Java one goes through the JVM's signal dispatcher.
+     */
     private static void onSignal(final Signal signal, final SignalHandler handler) {
-        Libc.POSIX_CALLS.signal(signal, handler);
+        POSIXFactory.getJavaPOSIX().signal(signal, handler);
     }
 }

@@ -39,7 +39,8 @@ public record Mistake(Place place, String text) {
     public static String suggest(final String word, final Collection<String> known) {
         final String lower = word.toLowerCase(Locale.ROOT);
         String nearest = "";
-        int least = Math.max(1, word.length() / 3) + 1;
+        // Something must be left of the word: every one-letter word is one replacement away from every other.
+        int least = Math.min(Math.max(1, word.length() / 3), word.length() - 1) + 1;
         for (final String candidate : known) {
             final int distance = distance(lower, candidate);
             if (distance < least) {

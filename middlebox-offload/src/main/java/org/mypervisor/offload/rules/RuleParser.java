@@ -20,7 +20,7 @@ final class RuleParser {
     /** What a protocol word stands for. */
     private record Protocol(String name, int families, int number) {
         boolean hasPorts() {
-            return number == Headers.TCP || number == Headers.UDP;
+            return name.equals("tcp") || name.equals("udp");
         }
     }
 

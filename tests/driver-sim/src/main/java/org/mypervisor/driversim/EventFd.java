@@ -11,9 +11,18 @@ public final class EventFd implements AutoCloseable {
     private final Pointer value = Libc.allocate(8);
     private int fd;
 
-    /** @param initial first value of the counter; above 0 the descriptor is readable at once */
-    public EventFd(final int initial) {
-        fd = Libc.eventfd(initial);
+    private EventFd(final int fd) {
+        this.fd = fd;
+    }
+
+    /** A new one; with an initial count above 0 the descriptor is readable at once. */
+    public static EventFd create(final int initial) {
+        return new EventFd(Libc.eventfd(initial));
+    }
+
+    /** Takes over a descriptor that came with a message. */
+    public static EventFd adopt(final int fd) {
+        return new EventFd(fd);
     }
 
     public int fd() {

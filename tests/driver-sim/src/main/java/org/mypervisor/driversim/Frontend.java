@@ -161,7 +161,7 @@ public final class Frontend extends FrontendMessages {
         pairs = queuePairs;
         open();
         setOwner();
-        negotiateLikeVirtioUser();
+        negotiate(wantedProtocol & VIRTIO_USER_PROTOCOL_FEATURES);
         return this;
     }
 
@@ -180,7 +180,7 @@ public final class Frontend extends FrontendMessages {
         }
         sendMemTable(memory);
         for (int index = 0; index < vrings.length; index++) {
-            describeVring(memory, index, vrings[index], 0);
+            setVring(index, memory, vrings[index].ring().layout(), 0);
             setVringKick(index, vrings[index].notifiers().kick().fd());
         }
         enablePair(0, true);
@@ -213,7 +213,7 @@ public final class Frontend extends FrontendMessages {
         for (int index = 0; index < vrings.length; index++) {
             getVringBase(index, VIRTIO_USER_GARBAGE);
         }
-        negotiateLikeVirtioUser();
+        negotiate(wantedProtocol & VIRTIO_USER_PROTOCOL_FEATURES);
         startLikeVirtioUser(memory, vrings);
     }
 
@@ -238,16 +238,12 @@ public final class Frontend extends FrontendMessages {
             }
             offered = getFeatures();
             for (int index = 2 * pair; index <= 2 * pair + 1; index++) {
-                maskedCalls.add(new EventFd(0));
+                maskedCalls.add(EventFd.create(0));
                 setVringCall(index, maskedCalls.get(index).fd());
-                errs.add(new EventFd(0));
+                errs.add(EventFd.create(0));
                 setVringErr(index, errs.get(index).fd());
             }
         }
-    }
-
-    private void negotiateLikeVirtioUser() {
-        negotiate(wantedProtocol & VIRTIO_USER_PROTOCOL_FEATURES);
     }
 
     private void negotiate(final long protocol) {
@@ -270,21 +266,9 @@ public final class Frontend extends FrontendMessages {
     private void startVring(
             final GuestMemoryFile memory, final int index, final SplitDriver vring, final int kickInitial) {
         vring.notifiers().renew(kickInitial);
-        describeVring(memory, index, vring, vring.base());
+        setVring(index, memory, vring.ring().layout(), vring.base());
         setVringKick(index, vring.notifiers().kick().fd());
         setVringCall(index, vring.notifiers().call().fd());
-    }
-
-    private void describeVring(final GuestMemoryFile memory, final int index, final SplitDriver vring, final int base) {
-        final SplitLayout layout = vring.ring().layout();
-        setVringNum(index, layout.size());
-        setVringBase(index, base);
-        setVringAddr(
-                index,
-                0,
-                memory.uvaOf(layout.descGpa()),
-                memory.uvaOf(layout.usedGpa()),
-                memory.uvaOf(layout.availGpa()));
     }
 
     private void enablePair(final int pair, final boolean enabled) {

@@ -168,6 +168,18 @@ public class FrontendMessages extends FrontendConnection {
         return state.getInt();
     }
 
+    /** Size, base and addresses of a ring, as every front-end sends them before its kick. */
+    public final void setVring(final int index, final GuestMemory memory, final SplitLayout layout, final int base) {
+        setVringNum(index, layout.size());
+        setVringBase(index, base);
+        setVringAddr(
+                index,
+                0,
+                memory.uvaOf(layout.descGpa()),
+                memory.uvaOf(layout.usedGpa()),
+                memory.uvaOf(layout.availGpa()));
+    }
+
     /** Addresses are front-end virtual. Order on the wire: index, flags, desc, used, avail, log. */
     public final void setVringAddr(
             final int index, final int flags, final long descUva, final long usedUva, final long availUva) {

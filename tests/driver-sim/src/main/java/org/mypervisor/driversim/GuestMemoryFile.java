@@ -13,6 +13,7 @@ public final class GuestMemoryFile extends GuestMemory {
     public static final long UVA_BASE = 0x7f12_3450_0000L;
 
     private static final long PAGE = 4096;
+    private static final long EDGE = 65536;
     private static final long UVA_STEP = 0x1_0000_1000L;
 
     private final int fd;
@@ -116,7 +117,8 @@ public final class GuestMemoryFile extends GuestMemory {
 
     /**
      * Hands out memory that no earlier call handed out, zeroed unless the test wrote there; it is never given back.
-     * The first region with room is used.
+     * The first region with room is used; 64 KiB at both ends of all but small regions are left to tests that place
+     * buffers over a boundary.
      *
      * @param alignment in bytes, a power of two
      * @return gpa
@@ -145,8 +147,8 @@ public final class GuestMemoryFile extends GuestMemory {
     private void register(final Region region) {
         map(region, fd);
         table.add(region);
-        // Page 0 of the guest stays unused, so that a zero address never is a good one by accident.
-        free.add(new long[] {region.gpa() == 0 ? PAGE : region.gpa(), region.endGpa()});
+        final long edge = region.size() < 8 * EDGE ? 0 : EDGE;
+        free.add(new long[] {region.gpa() + edge, region.endGpa() - edge});
     }
 
     private static long pageUp(final long size) {

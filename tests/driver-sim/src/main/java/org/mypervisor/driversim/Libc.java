@@ -18,8 +18,8 @@ import jnr.ffi.types.ssize_t;
  * ints, owned by whoever opened them.
  */
 final class Libc {
-    /** Not all of jnr-ffi's six-argument calls work: with only primitives the last argument arrives wrong. */
-    interface Calls {
+    /** Public because generated code of another class loader implements it. Not all of jnr-ffi's six-argument calls work: with only primitives the last argument arrives wrong. */
+    public interface Calls {
         int memfd_create(String name, int flags);
 
         int ftruncate(int fd, @off_t long length);

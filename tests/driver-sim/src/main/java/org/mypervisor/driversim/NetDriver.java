@@ -14,8 +14,6 @@ import java.util.stream.Stream;
  * <p>Buffers are kept under the head of their chain: buffer h of a ring belongs to the chain whose head is h.
  */
 public final class NetDriver implements AutoCloseable {
-    private static final int NUM_BUFFERS = 10;
-
     private final Frontend frontend;
     private final GuestMemoryFile memory;
     private final NetOptions options;
@@ -260,7 +258,7 @@ public final class NetDriver implements AutoCloseable {
         final byte[] header = new byte[headerSize];
         requireLength(first, headerSize);
         memory.read(receiveBufferGpa(first.head()), header, 0, headerSize);
-        final int buffers = numBuffers(header);
+        final int buffers = ReceivedFrame.numBuffers(header, frontend.features());
         if ((receiveq.ring().usedIdx() - receiveq.usedIdx() + 1 & 0xFFFF) < buffers) {
             throw new AssertionError("the " + buffers + " buffers of a packet were not used in one step");
         }
@@ -284,23 +282,5 @@ public final class NetDriver implements AutoCloseable {
             throw new AssertionError("used length " + used.length() + " of a receive buffer of "
                     + options.receiveBufferSize() + " bytes, at least " + minimum);
         }
-    }
-
-    /** Checks the header: zero without GUEST_CSUM, num_buffers 1 without MRG_RXBUF. */
-    private int numBuffers(final byte[] header) {
-        final int buffers =
-                headerSize > NUM_BUFFERS ? header[NUM_BUFFERS] & 0xFF | (header[NUM_BUFFERS + 1] & 0xFF) << 8 : 1;
-        if (buffers == 0 || buffers > 1 && !mergeable) {
-            throw new AssertionError("num_buffers " + buffers + (mergeable ? "" : " without VIRTIO_NET_F_MRG_RXBUF"));
-        }
-        if (!Virtio.has(frontend.features(), Virtio.VIRTIO_NET_F_GUEST_CSUM)) {
-            for (int i = 0; i < NUM_BUFFERS; i++) {
-                if (header[i] != 0) {
-                    throw new AssertionError("header not zero without GUEST_CSUM: "
-                            + java.util.HexFormat.of().formatHex(header));
-                }
-            }
-        }
-        return buffers;
     }
 }

@@ -4,8 +4,8 @@ package org.mypervisor.driversim;
  * The eventfds of one virtqueue: kick (driver to device) and call (device to driver). Owns them until {@link #close()}.
  */
 public final class Notifiers implements AutoCloseable {
-    private EventFd kick = new EventFd(0);
-    private EventFd call = new EventFd(0);
+    private EventFd kick = EventFd.create(0);
+    private EventFd call = EventFd.create(0);
 
     public EventFd kick() {
         return kick;
@@ -23,8 +23,8 @@ public final class Notifiers implements AutoCloseable {
     public void renew(final int kickInitial) {
         kick.close();
         call.close();
-        kick = new EventFd(kickInitial);
-        call = new EventFd(0);
+        kick = EventFd.create(kickInitial);
+        call = EventFd.create(0);
     }
 
     @Override

@@ -128,7 +128,7 @@ public final class SlowDevice {
         VarHandle.fullFence();
         final int old = calledIdx;
         calledIdx = usedIdx;
-        if (usedIdx == old && !neverCalled) {
+        if (usedIdx == old) {
             return false;
         }
         if (!eventIdx) {

@@ -88,11 +88,7 @@ public final class SplitDriver implements AutoCloseable {
         return head;
     }
 
-    /**
-     * The head of the next chain to be added: a place to keep the buffers of a chain under.
-     *
-     * @throws IllegalStateException when no descriptor is free
-     */
+    /** The head of the next chain to be added; {@link IllegalStateException} when no descriptor is free. */
     public int nextHead() {
         requireFree(1);
         return chains.nextFree(0);

@@ -53,6 +53,11 @@ public final class VhostUserSocket implements AutoCloseable {
         return timeout;
     }
 
+    /** The socket itself, owned by this object. */
+    int fd() {
+        return fd;
+    }
+
     /** Sends bytes with descriptors attached to the first byte; the caller keeps the descriptors. */
     public void send(final byte[] bytes, final int... fds) {
         if (!trySend(bytes, 0, bytes.length, fds)) {
