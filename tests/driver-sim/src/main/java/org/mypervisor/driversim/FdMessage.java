@@ -1,5 +1,6 @@
 package org.mypervisor.driversim;
 
+import java.util.Arrays;
 import jnr.ffi.Pointer;
 
 /**
@@ -82,7 +83,7 @@ final class FdMessage {
             return;
         }
         final int count = (int) (control.getLong(0) - CMSG_DATA) / 4;
-        final int[] fds = java.util.Arrays.copyOf(receivedFds, receivedFds.length + count);
+        final int[] fds = Arrays.copyOf(receivedFds, receivedFds.length + count);
         control.get(CMSG_DATA, fds, receivedFds.length, count);
         receivedFds = fds;
     }

@@ -1,6 +1,7 @@
 package org.mypervisor.driversim;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** How a driver cuts a packet, header first, into the buffers of one chain. All of them are legal in virtio 1.2. */
@@ -80,7 +81,7 @@ public enum Framing {
 
     private static int[] equal(final int total, final int count, final int each) {
         final int[] lengths = new int[count];
-        java.util.Arrays.fill(lengths, each);
+        Arrays.fill(lengths, each);
         lengths[count - 1] = total - each * (count - 1);
         return lengths;
     }

@@ -2,6 +2,7 @@ package org.mypervisor.driversim;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 
 /**
@@ -158,7 +159,7 @@ public final class HostileDriver {
 
     Region largestRegion() {
         return net.memory().table().stream()
-                .max(java.util.Comparator.comparingLong(Region::size))
+                .max(Comparator.comparingLong(Region::size))
                 .orElseThrow();
     }
 

@@ -105,7 +105,7 @@ public enum HostileRing {
         h.putRaw(d[1], h.goodGpa(), 72, 0, 0);
         h.expose(d);
     }),
-    /** More than 2^32 bytes, all of them mapped: virtio 1.2 §2.7.4 forbids it. */
+    /** More than 2^32 bytes, all of them mapped: virtio 1.2 §2.7.5.2 forbids it. */
     TOTAL_BEYOND_4G(Outcome.BAD_CHAIN, h -> {
         final Region all = h.largestRegion();
         final int[] d = h.take((int) (0x1_0000_0000L / all.size()) + 2);

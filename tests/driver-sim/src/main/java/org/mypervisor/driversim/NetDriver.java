@@ -3,6 +3,7 @@ package org.mypervisor.driversim;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -270,11 +271,11 @@ public final class NetDriver implements AutoCloseable {
             final UsedElement used = receiveq.pollUsed();
             requireLength(used, 1);
             final int start = packet.length;
-            packet = java.util.Arrays.copyOf(packet, start + (int) used.length());
+            packet = Arrays.copyOf(packet, start + (int) used.length());
             memory.read(receiveBufferGpa(used.head()), packet, start, (int) used.length());
         }
         postReceiveBuffers();
-        return new ReceivedFrame(header, java.util.Arrays.copyOfRange(packet, headerSize, packet.length), buffers);
+        return new ReceivedFrame(header, Arrays.copyOfRange(packet, headerSize, packet.length), buffers);
     }
 
     private void requireLength(final UsedElement used, final int minimum) {

@@ -1,5 +1,7 @@
 package org.mypervisor.driversim;
 
+import java.util.HexFormat;
+
 /**
  * A frame the device delivered.
  *
@@ -23,8 +25,8 @@ public record ReceivedFrame(byte[] header, byte[] frame, int buffers) {
         }
         for (int i = 0; i < NUM_BUFFERS && !Virtio.has(features, Virtio.VIRTIO_NET_F_GUEST_CSUM); i++) {
             if (header[i] != 0) {
-                throw new AssertionError("header not zero without GUEST_CSUM: "
-                        + java.util.HexFormat.of().formatHex(header));
+                throw new AssertionError(
+                        "header not zero without GUEST_CSUM: " + HexFormat.of().formatHex(header));
             }
         }
         return buffers;

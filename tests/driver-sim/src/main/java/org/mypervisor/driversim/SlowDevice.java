@@ -3,6 +3,7 @@ package org.mypervisor.driversim;
 import java.io.ByteArrayOutputStream;
 import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -162,7 +163,7 @@ public final class SlowDevice {
             final boolean good = chain.fault() == null && chain.writable().isEmpty();
             final byte[] packet = good ? read(chain) : new byte[0];
             if (packet.length > headerSize) {
-                frames.add(java.util.Arrays.copyOfRange(packet, headerSize, packet.length));
+                frames.add(Arrays.copyOfRange(packet, headerSize, packet.length));
             }
             use(chain.head(), 0);
         }

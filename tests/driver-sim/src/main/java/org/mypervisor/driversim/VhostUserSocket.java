@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HexFormat;
 import jnr.unixsocket.UnixSocketAddress;
 import jnr.unixsocket.UnixSocketChannel;
 
@@ -113,7 +114,7 @@ public final class VhostUserSocket implements AutoCloseable {
         final int got = receive(stray, 0, stray.length, "the peer to close the connection");
         if (got > 0) {
             throw new AssertionError(got + " bytes arrived where the peer should have closed: "
-                    + java.util.HexFormat.of().formatHex(stray, 0, got));
+                    + HexFormat.of().formatHex(stray, 0, got));
         }
     }
 
@@ -124,8 +125,7 @@ public final class VhostUserSocket implements AutoCloseable {
             final int got = receive(stray, 0, stray.length, "silence");
             throw new AssertionError(
                     got > 0
-                            ? got + " unasked bytes: "
-                                    + java.util.HexFormat.of().formatHex(stray, 0, got)
+                            ? got + " unasked bytes: " + HexFormat.of().formatHex(stray, 0, got)
                             : "connection closed by the peer");
         }
     }

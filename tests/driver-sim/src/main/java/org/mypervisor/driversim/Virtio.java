@@ -71,7 +71,7 @@ public final class Virtio {
         return (features >>> bit & 1) != 0;
     }
 
-    /** Bytes of the virtio-net header in front of every packet, virtio 1.2 §5.1.6.1: 12, or 10 in the legacy form. */
+    /** Bytes of the virtio-net header in front of every packet, virtio 1.2 §5.1.6: 12, or 10 in the legacy form. */
     public static int netHeaderSize(final long features) {
         return has(features, VIRTIO_NET_F_MRG_RXBUF)
                         || has(features, VIRTIO_F_VERSION_1)

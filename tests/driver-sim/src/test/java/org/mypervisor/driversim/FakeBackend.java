@@ -35,6 +35,7 @@ final class FakeBackend implements AutoCloseable {
     private VhostUserSocket socket;
     private volatile boolean stopping;
     private volatile boolean hangUp;
+    private volatile boolean connected;
     private long features;
     private int status;
 
@@ -59,7 +60,14 @@ final class FakeBackend implements AutoCloseable {
     /** Drops the connection as a dying back-end does, and takes the next one. */
     void hangUp() {
         hangUp = true;
-        while (hangUp && failure == null) {
+        awaitIdle();
+        hangUp = false;
+    }
+
+    /** Waits until everything of the last connection is closed and unmapped. */
+    void awaitIdle() {
+        final long deadline = System.nanoTime() + 5_000_000_000L;
+        while (connected && System.nanoTime() < deadline) {
             VhostUserSocket.pause();
         }
     }
@@ -85,8 +93,10 @@ final class FakeBackend implements AutoCloseable {
         try {
             while (!stopping) {
                 if (accept()) {
+                    connected = true;
                     serve();
                     forget();
+                    connected = false;
                 }
             }
         } catch (final IOException | RuntimeException | Error e) {
@@ -122,7 +132,6 @@ final class FakeBackend implements AutoCloseable {
             }
             rings.forEach((index, ring) -> ring.turn(index, backlog));
         }
-        hangUp = false;
     }
 
     private void forget() {

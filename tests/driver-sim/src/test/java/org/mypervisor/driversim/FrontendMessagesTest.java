@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -162,7 +163,7 @@ final class FrontendMessagesTest {
             assertEquals(3, message.fds().length);
             message.closeFds();
             final int[] many = new int[200];
-            java.util.Arrays.fill(many, any.fd());
+            Arrays.fill(many, any.fd());
             final long before = Resources.openDescriptors();
             frontend.socket().send(Message.encode(1, 1, new byte[0]), many);
             final Message flood = backend.receive("anything");

@@ -1,6 +1,7 @@
 package org.mypervisor.driversim;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.mypervisor.driversim.Virtio.mask;
 
@@ -156,7 +157,7 @@ final class FrontendTest {
                 FakeBackend poorer = new FakeBackend(path, false, mask(30, 32), mask(0, 3))) {
             final AssertionError error = assertThrows(AssertionError.class, net::reconnect);
             assertEquals("vhost lacks features 0x20000000", error.getMessage());
-            assertEquals("SET_VRING_ERR 1", poorer.log.get(poorer.log.size() - 1));
+            assertFalse(poorer.log.contains("SET_FEATURES"));
         }
     }
 
@@ -178,10 +179,7 @@ final class FrontendTest {
             for (int i = 0; i < 30; i++) {
                 NetDriver.launchLikeQemu(path, Virtio.LIKE_QEMU, NetOptions.defaults())
                         .close();
-                while (i > 0 && Resources.guestMappings() > 0) {
-                    VhostUserSocket.pause();
-                }
-                backend.hangUp();
+                backend.awaitIdle();
                 descriptors = i == 0 ? Resources.openDescriptors() : descriptors;
             }
             assertEquals(descriptors, Resources.openDescriptors());

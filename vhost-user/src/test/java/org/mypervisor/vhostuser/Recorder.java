@@ -1,0 +1,77 @@
+package org.mypervisor.vhostuser;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.mypervisor.virtqueue.SplitVirtqueue;
+
+/**
+ * A data plane for tests: keeps what the session said, and gives back every available chain of the rings it has when the
+ * test calls {@link #run}. Its lock stands for the worker's acknowledgement: no ring is touched after {@link #stop}.
+ */
+final class Recorder implements DataPlane {
+    private final List<String> events = new ArrayList<>();
+    private final Map<Integer, Vring> rings = new TreeMap<>();
+    private final Map<Integer, Boolean> enabled = new TreeMap<>();
+
+    @Override
+    public synchronized void start(final int index, final Vring vring) {
+        events.add("start " + index + " at " + vring.queue().next());
+        if (rings.put(index, vring) != null) {
+            throw new AssertionError("ring " + index + " was started twice");
+        }
+    }
+
+    @Override
+    public synchronized void stop(final int index) {
+        events.add("stop " + index);
+        if (rings.remove(index) == null) {
+            throw new AssertionError("ring " + index + " was stopped, but does not run");
+        }
+    }
+
+    @Override
+    public synchronized void enable(final int index, final boolean on) {
+        enabled.put(index, on);
+    }
+
+    @Override
+    public synchronized void setCall(final int index, final EventFd call) {
+        events.add("setCall " + index);
+        rings.get(index).setCall(call);
+    }
+
+    /** Completes every available chain of every started ring with this length; returns how many chains that were. */
+    synchronized int run(final int bytesWritten) {
+        int count = 0;
+        for (final Vring vring : rings.values()) {
+            final SplitVirtqueue queue = vring.queue();
+            for (int available = queue.refreshAvailable(); available > 0; available--) {
+                queue.complete(queue.head(0), bytesWritten);
+                count++;
+            }
+            vring.publishAndCall();
+        }
+        return count;
+    }
+
+    /** What happened since the last call. */
+    synchronized List<String> takeEvents() {
+        final List<String> taken = List.copyOf(events);
+        events.clear();
+        return taken;
+    }
+
+    synchronized boolean isStarted(final int index) {
+        return rings.containsKey(index);
+    }
+
+    synchronized boolean isEnabled(final int index) {
+        return enabled.getOrDefault(index, false);
+    }
+
+    synchronized Vring ring(final int index) {
+        return rings.get(index);
+    }
+}
