@@ -69,8 +69,11 @@ add_up() {
     ((passed >= 0)) || passed=0
 }
 
-# attribute NAME LINE: its value in an XML tag. The space keeps "tests" from matching within another name.
-attribute() { sed 's/.* '"$1"'="\([0-9]*\)".*/\1/' <<< "$2"; }
+# attribute NAME TAG: its value. The space keeps "tests" from matching within another name.
+attribute() {
+    local value=${2#* "$1"=\"}
+    echo "${value%%\"*}"
+}
 
 summary() {
     ((${#reasons[@]} == 0)) || { echo "skipped:"; printf '  %s\n' "${reasons[@]}"; }
