@@ -118,14 +118,21 @@ public final class Backend implements AutoCloseable {
             final Element[] elements =
                     expanded.elements().stream().map(Elements.Recipe::make).toArray(Element[]::new);
             path.addElements(elements);
-            source.worker().add(new Wire(source, pair, destination, guards, path, elements));
+            addWire(new Wire(source, pair, destination, guards, path, elements), source, pair);
         }
     }
 
     /** A port without a path still has to give its driver the buffers back. */
     private static void addDrains(final Port port) {
         for (int pair = 0; pair < port.queuePairs(); pair++) {
-            port.worker().add(new Wire(port, pair, null, new Port[0], null, new Element[0]));
+            addWire(new Wire(port, pair, null, new Port[0], null, new Element[0]), port, pair);
+        }
+    }
+
+    private static void addWire(final Wire wire, final Port source, final int pair) {
+        source.worker().add(wire);
+        if (pair == 0) {
+            source.setFirstWire(wire);
         }
     }
 

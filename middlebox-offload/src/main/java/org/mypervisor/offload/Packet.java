@@ -37,4 +37,12 @@ public final class Packet {
         frameLength = newFrameLength;
         snapshotLength = Math.min(newFrameLength, SNAPSHOT_SIZE);
     }
+
+    /** Makes a frame of our own the one in the snapshot. */
+    void load(final byte[] frame) {
+        for (int i = 0; i < frame.length; i++) {
+            RawMemory.putU8(address + i, frame[i]);
+        }
+        load(frame.length);
+    }
 }

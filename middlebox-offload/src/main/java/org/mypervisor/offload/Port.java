@@ -21,6 +21,7 @@ final class Port implements DataPlane {
     private int usableReceiveqCount;
     private boolean up;
     private Worker worker;
+    private Wire firstWire;
 
     final Counter receivedPackets = new Counter();
     final Counter receivedBytes = new Counter();
@@ -58,6 +59,11 @@ final class Port implements DataPlane {
     /** Before any session starts. */
     void assignTo(final Worker newWorker) {
         worker = newWorker;
+    }
+
+    /** The wire that takes the frames of pair 0. Before any session starts. */
+    void setFirstWire(final Wire wire) {
+        firstWire = wire;
     }
 
     Worker worker() {
@@ -98,6 +104,11 @@ final class Port implements DataPlane {
     @Override
     public void setCall(final int index, final EventFd call) {
         worker.execute(() -> vrings[index].setCall(call));
+    }
+
+    @Override
+    public void announce(final byte[] mac) {
+        worker.execute(() -> firstWire.inject(Rarp.frame(mac)));
     }
 
     private void refresh() {

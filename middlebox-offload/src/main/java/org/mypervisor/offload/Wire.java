@@ -32,6 +32,7 @@ final class Wire {
     private final Path path;
     private final Element[] elements;
     private final Packet packet = new Packet();
+    private final Packet injected = new Packet();
     private final ReceiveBuffers buffers = new ReceiveBuffers();
     private final FrameCopy copy = new FrameCopy();
 
@@ -142,24 +143,31 @@ final class Wire {
     }
 
     private int judge(final int netHdrSize) {
+        final int gate = source.isTransmitqEnabled(pair) ? gate() : DropReason.DISABLED.ordinal();
+        if (gate != Element.PASS || elements.length == 0) {
+            return gate;
+        }
+        packet.load(chain.bytes() - netHdrSize);
+        FrameCopy.gather(chain, netHdrSize, packet.address(), packet.snapshotLength());
+        return judgeByElements(packet);
+    }
+
+    /** Whether frames may go this way at all now. */
+    private int gate() {
         if (destination == null) {
             return DropReason.NO_PATH.ordinal();
-        }
-        if (!source.isTransmitqEnabled(pair)) {
-            return DropReason.DISABLED.ordinal();
         }
         for (final Port guard : guards) {
             if (!guard.isUp()) {
                 return DropReason.VM_DOWN.ordinal();
             }
         }
-        if (elements.length == 0) {
-            return Element.PASS;
-        }
-        packet.load(chain.bytes() - netHdrSize);
-        FrameCopy.gather(chain, netHdrSize, packet.address(), packet.snapshotLength());
+        return Element.PASS;
+    }
+
+    private int judgeByElements(final Packet judged) {
         for (final Element element : elements) {
-            final int elementVerdict = element.process(packet);
+            final int elementVerdict = element.process(judged);
             if (elementVerdict != Element.PASS) {
                 return elementVerdict;
             }
@@ -168,29 +176,42 @@ final class Wire {
     }
 
     private int deliver(final SplitVirtqueue from, final Vring to) {
+        final int frameLength = chain.bytes() - from.netHdrSize();
+        final int outcome = beginSending(to, frameLength);
+        if (outcome != Element.PASS) {
+            return outcome == DropReason.NO_BUFFER.ordinal() ? waitOrDrop() : outcome;
+        }
+        congested = false;
+        if (elements.length == 0) {
+            copy.put(chain, from.netHdrSize());
+        } else {
+            // The bytes that were judged, not those that the guest may have put in their place since.
+            copy.put(packet.address(), packet.snapshotLength());
+            copy.put(chain, from.netHdrSize() + packet.snapshotLength());
+        }
+        endSending(to, frameLength);
+        return Element.PASS;
+    }
+
+    /** Sets receive buffers aside and writes the header; else says why not. */
+    private int beginSending(final Vring to, final int frameLength) {
         if (to == null || to.queue().fault() != null) {
             return DropReason.DOWN.ordinal();
         }
-        final SplitVirtqueue queue = to.queue();
-        final int frameLength = chain.bytes() - from.netHdrSize();
-        final int outcome = buffers.reserve(queue, queue.netHdrSize() + frameLength, destination);
-        if (outcome == ReceiveBuffers.RESERVED) {
-            congested = false;
-            copy.begin(buffers.chain());
-            copy.putNetHdr(queue.netHdrSize(), buffers.count());
-            if (elements.length == 0) {
-                copy.put(chain, from.netHdrSize());
-            } else {
-                // The bytes that were judged, not those that the guest may have put in their place since.
-                copy.put(packet.address(), packet.snapshotLength());
-                copy.put(chain, from.netHdrSize() + packet.snapshotLength());
-            }
-            buffers.complete(queue, queue.netHdrSize() + frameLength);
-            sentFrames++;
-            sentFrameBytes += frameLength;
-            return Element.PASS;
+        final int netHdrSize = to.queue().netHdrSize();
+        final int outcome = buffers.reserve(to.queue(), netHdrSize + frameLength, destination);
+        if (outcome != ReceiveBuffers.RESERVED) {
+            return outcome;
         }
-        return outcome == DropReason.NO_BUFFER.ordinal() ? waitOrDrop() : outcome;
+        copy.begin(buffers.chain());
+        copy.putNetHdr(netHdrSize, buffers.count());
+        return Element.PASS;
+    }
+
+    private void endSending(final Vring to, final int frameLength) {
+        buffers.complete(to.queue(), to.queue().netHdrSize() + frameLength);
+        sentFrames++;
+        sentFrameBytes += frameLength;
     }
 
     private int waitOrDrop() {
@@ -217,6 +238,33 @@ final class Wire {
         }
     }
 
+    /**
+     * Sends a frame of our own as if the source's driver had sent it, whether or not that runs. A command of the
+     * worker's: between turns. Never waits for a buffer.
+     *
+     * @param frame at most {@link Packet#SNAPSHOT_SIZE} bytes
+     */
+    void inject(final byte[] frame) {
+        injected.load(frame);
+        final Vring to = destination == null ? null : destination.receiveqFor(pair);
+        int fate = gate();
+        if (fate == Element.PASS) {
+            fate = judgeByElements(injected);
+        }
+        if (fate == Element.PASS) {
+            fate = beginSending(to, frame.length);
+        }
+        frames++;
+        frameBytes += frame.length;
+        if (fate == Element.PASS) {
+            copy.put(injected.address(), frame.length);
+            endSending(to, frame.length);
+        } else {
+            countDrop(fate);
+        }
+        settle(source.transmitq(pair), to);
+    }
+
     /** Adds up, then shows both drivers what was done: nobody sees a frame that is not counted yet. */
     private void settle(final Vring from, final Vring to) {
         if (frames != 0) {
@@ -225,7 +273,9 @@ final class Wire {
         if (to != null) {
             destination.calls.add(to.publishAndCall());
         }
-        source.calls.add(from.publishAndCall());
+        if (from != null) {
+            source.calls.add(from.publishAndCall());
+        }
     }
 
     private void count() {
@@ -274,9 +324,7 @@ final class Wire {
         final Vring from = source.transmitq(pair);
         final Vring to = destination == null ? null : destination.receiveqFor(pair);
         try {
-            if (from != null) {
-                settle(from, to);
-            }
+            settle(from, to);
         } catch (final InternalError e) {
             // The faulty end once more. The port that it belongs to is about to be broken.
         }

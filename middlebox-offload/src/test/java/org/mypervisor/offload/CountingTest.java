@@ -8,6 +8,7 @@ import static org.mypervisor.driversim.Virtio.mask;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -138,6 +139,24 @@ final class CountingTest {
             a.awaitTransmitted();
             b.expectNoFrame(Duration.ofMillis(20));
             assertEquals(1, backend.port("a").drops().get("disabled"));
+        }
+    }
+
+    @Test
+    void shouldAnnounceAGuestOnItsPathEvenBeforeItsRingsStart() {
+        final byte[] mac = {0x52, 0x54, 0, 1, 2, 3};
+        try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a -> b");
+                Frontend a = Frontend.client(backend.socket("a")).want(LIKE_QEMU);
+                NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults())) {
+            a.connectLikeQemu();
+            a.sendRarp(mac);
+            final byte[] rarp = b.receive();
+            assertEquals(60, rarp.length);
+            assertEquals(
+                    "ffffffffffff5254000102038035000108000604000352540001020300000000525400010203" + "00000000"
+                            + "0".repeat(36),
+                    HexFormat.of().formatHex(rarp));
+            assertEquals(1, backend.path("a -> b").packets());
         }
     }
 }

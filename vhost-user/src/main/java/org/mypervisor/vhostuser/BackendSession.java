@@ -21,6 +21,9 @@ final class BackendSession {
 
     private static final int INDEX_MASK = 0xFF;
     private static final int NOFD = 0x100;
+    private static final int MAC_SIZE = 6;
+    private static final int MIN_MTU = 68;
+    private static final int MAX_MTU = 65535;
     private static final long SUCCESS = 0;
     private static final long FAILURE = 1;
 
@@ -53,6 +56,9 @@ final class BackendSession {
             }
         } catch (final ProtocolException e) {
             LOG.warn("port {}: closing the connection: {}", port, e.getMessage());
+        } catch (final InternalError e) {
+            // The JVM may tell of a ring's page that is gone some messages after the ring's start.
+            LOG.warn("port {}: closing the connection: the front-end cut its memory file short", port);
         } finally {
             tearDown();
         }
@@ -128,6 +134,8 @@ final class BackendSession {
             case SET_VRING_CALL -> setVringCall(message);
             case SET_VRING_ERR -> setVringErr(message);
             case SET_VRING_ENABLE -> setVringEnable(payload);
+            case SEND_RARP -> sendRarp(payload);
+            case NET_SET_MTU -> setMtu(payload.getLong(0));
         }
     }
 
@@ -266,6 +274,20 @@ final class BackendSession {
         dataPlane.enable(index, enabled);
     }
 
+    private void sendRarp(final ByteBuffer payload) {
+        final byte[] mac = new byte[MAC_SIZE];
+        payload.get(0, mac);
+        dataPlane.announce(mac);
+    }
+
+    /** The driver learns its MTU from the front-end; all we have to say is whether it makes sense. */
+    private static void setMtu(final long mtu) throws ProtocolException {
+        if (mtu < MIN_MTU || mtu > MAX_MTU) {
+            throw new ProtocolException(
+                    FrontendRequest.NET_SET_MTU, "mtu=%d, must be %d..%d".formatted(mtu, MIN_MTU, MAX_MTU));
+        }
+    }
+
     /** The validator of every vring index: compares the whole unsigned value. */
     private VringState state(final FrontendRequest request, final long index) throws ProtocolException {
         if (index < 0 || index >= vrings.length) {
@@ -324,6 +346,10 @@ final class BackendSession {
     }
 
     private void start(final int index, final VringState state) {
+        if (breakIfMemoryGone()) {
+            state.kicked = false;
+            return;
+        }
         final boolean receiveq = index % 2 == 0;
         final VringLayout layout = new VringLayout(
                 state.size, state.descUva, state.availUva, state.usedUva, receiveq, features.accepted());

@@ -16,4 +16,11 @@ public interface DataPlane {
 
     /** Replaces the call eventfd of a started ring; null when the driver polls. */
     void setCall(int index, EventFd call);
+
+    /**
+     * Announces the guest to the far side of the port's path with a RARP frame. May come before any ring is started.
+     *
+     * @param mac 6 bytes
+     */
+    void announce(byte[] mac);
 }

@@ -29,7 +29,7 @@ public final class Endpoint implements AutoCloseable {
     private final SocketOptions options;
     private final DeviceOptions device;
     private final DataPlane dataPlane;
-    private final FdWaiter waiter = new FdWaiter();
+    private final FdWaiter waiter;
     private final Thread thread;
     private final ListeningSocket listening;
     private volatile BackendSession session;
@@ -47,7 +47,9 @@ public final class Endpoint implements AutoCloseable {
         this.options = options;
         this.device = device;
         this.dataPlane = dataPlane;
+        options.checkPath();
         this.listening = options.listen() ? ListeningSocket.bind(options) : null;
+        this.waiter = new FdWaiter();
         this.thread = new Thread(this::serve, "port-" + port);
     }
 

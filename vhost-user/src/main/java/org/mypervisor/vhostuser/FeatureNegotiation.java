@@ -22,6 +22,7 @@ public final class FeatureNegotiation {
         offered = bit(VirtioFeatures.VIRTIO_F_VERSION_1)
                 | bit(VirtioFeatures.VHOST_USER_F_PROTOCOL_FEATURES)
                 | bit(VirtioFeatures.VIRTIO_F_ANY_LAYOUT)
+                | bit(VirtioFeatures.VIRTIO_NET_F_MTU)
                 | when(options.queuePairs() > 1, VirtioFeatures.VIRTIO_NET_F_MQ)
                 | when(options.mergeableBuffers(), VirtioFeatures.VIRTIO_NET_F_MRG_RXBUF)
                 | when(options.eventIdx(), VirtioFeatures.VIRTIO_F_EVENT_IDX)

@@ -22,7 +22,9 @@ enum FrontendRequest {
     GET_PROTOCOL_FEATURES(15, 0, Fds.NONE, Reply.OWN),
     SET_PROTOCOL_FEATURES(16, 8, Fds.NONE, Reply.ACK),
     GET_QUEUE_NUM(17, 0, Fds.NONE, Reply.OWN),
-    SET_VRING_ENABLE(18, 8, Fds.NONE, Reply.ACK);
+    SET_VRING_ENABLE(18, 8, Fds.NONE, Reply.ACK),
+    SEND_RARP(19, 8, Fds.NONE, Reply.ACK),
+    NET_SET_MTU(20, 8, Fds.NONE, Reply.ACK);
 
     /** Payload whose size depends on its content. */
     static final int VARIABLE = -1;

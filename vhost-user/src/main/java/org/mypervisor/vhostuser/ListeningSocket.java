@@ -1,7 +1,8 @@
 package org.mypervisor.vhostuser;
 
+import static org.mypervisor.vhostuser.Libc.POSIX_CALLS;
+
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -12,6 +13,7 @@ import java.nio.file.attribute.UserPrincipalLookupService;
 import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.util.EnumSet;
 import java.util.Set;
+import jnr.constants.platform.Errno;
 import jnr.unixsocket.UnixServerSocketChannel;
 import jnr.unixsocket.UnixSocketAddress;
 import jnr.unixsocket.UnixSocketChannel;
@@ -40,10 +42,7 @@ public final class ListeningSocket implements AutoCloseable {
      */
     public static ListeningSocket bind(final SocketOptions options) throws IOException {
         final Path path = options.path();
-        if (path.toString().getBytes(StandardCharsets.UTF_8).length > SocketOptions.MAX_PATH_BYTES) {
-            throw new IOException("socket path %s is longer than %d bytes; choose a shorter one"
-                    .formatted(path, SocketOptions.MAX_PATH_BYTES));
-        }
+        options.checkPath();
         removeStale(path);
         final UnixServerSocketChannel channel = UnixServerSocketChannel.open();
         try {
@@ -56,8 +55,13 @@ public final class ListeningSocket implements AutoCloseable {
                                 .formatted(path, e.getMessage()),
                         e);
             }
-            setAccess(options);
-            return new ListeningSocket(path, channel);
+            try {
+                setAccess(options);
+                return new ListeningSocket(path, channel);
+            } catch (final IOException e) {
+                Files.deleteIfExists(path);
+                throw e;
+            }
         } catch (final IOException e) {
             channel.close();
             throw e;
@@ -78,15 +82,17 @@ public final class ListeningSocket implements AutoCloseable {
             throw new IOException(
                     "socket %s is in use by a running process; stop it or choose another path".formatted(path));
         }
-        Files.delete(path);
+        Files.deleteIfExists(path);
     }
 
+    /** Only a refused connection tells that nobody is there; a datagram socket, for one, fails in another way. */
     private static boolean isServed(final Path path) {
         try {
             UnixSocketChannel.open(new UnixSocketAddress(path.toString())).close();
             return true;
         } catch (final IOException e) {
-            return false;
+            final String refused = POSIX_CALLS.strerror(Errno.ECONNREFUSED.intValue());
+            return !String.valueOf(e.getMessage()).contains(refused);
         }
     }
 
@@ -94,16 +100,19 @@ public final class ListeningSocket implements AutoCloseable {
         final PosixFileAttributeView view =
                 Files.getFileAttributeView(options.path(), PosixFileAttributeView.class, LinkOption.NOFOLLOW_LINKS);
         final UserPrincipalLookupService names = options.path().getFileSystem().getUserPrincipalLookupService();
+        String name = options.owner();
         try {
-            if (options.owner() != null) {
-                view.setOwner(names.lookupPrincipalByName(options.owner()));
+            if (name != null) {
+                view.setOwner(names.lookupPrincipalByName(name));
             }
-            if (options.group() != null) {
-                view.setGroup(names.lookupPrincipalByGroupName(options.group()));
+            name = options.group();
+            if (name != null) {
+                view.setGroup(names.lookupPrincipalByGroupName(name));
             }
         } catch (final UserPrincipalNotFoundException e) {
+            // The exception has no name in it on every JDK.
             throw new IOException(
-                    "socket %s: this system has no user or group named %s".formatted(options.path(), e.getName()));
+                    "socket %s: this system has no user or group named %s".formatted(options.path(), name));
         }
         Files.setPosixFilePermissions(options.path(), permissions(options.mode()));
     }

@@ -67,8 +67,8 @@ final class MemoryTable implements AutoCloseable {
         if (count < 0 || count > MAX_REGIONS) {
             throw refused("nregions=%d, must be at most %d", count, MAX_REGIONS);
         }
-        if (payload.remaining() < TABLE_HEADER_SIZE + count * REGION_SIZE) {
-            throw refused("size=%d, too short for %d regions", payload.remaining(), count);
+        if (payload.remaining() != TABLE_HEADER_SIZE + count * REGION_SIZE) {
+            throw refused("size=%d does not fit %d regions", payload.remaining(), count);
         }
         if (message.fdCount() != count) {
             throw refused("%d descriptors for %d regions", message.fdCount(), count);

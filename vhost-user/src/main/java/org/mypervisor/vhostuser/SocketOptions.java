@@ -1,5 +1,7 @@
 package org.mypervisor.vhostuser;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
 /**
@@ -14,4 +16,12 @@ import java.nio.file.Path;
 public record SocketOptions(Path path, boolean listen, int mode, String owner, String group) {
     /** sun_path holds 108 bytes, the last one a zero. */
     public static final int MAX_PATH_BYTES = 107;
+
+    /** Fails when the path does not fit a socket address, whoever listens there. */
+    void checkPath() throws IOException {
+        if (path.toString().getBytes(StandardCharsets.UTF_8).length > MAX_PATH_BYTES) {
+            throw new IOException(
+                    "socket path %s is longer than %d bytes; choose a shorter one".formatted(path, MAX_PATH_BYTES));
+        }
+    }
 }

@@ -21,7 +21,8 @@ import org.mypervisor.driversim.Virtio;
 @Timeout(30)
 class HandshakeTest {
     /** Linux on QEMU, and virtio-user, know no more than this; one bit more would be a promise we do not keep. */
-    private static final long OFFER = 1L << 15 | 1L << 27 | 1L << 28 | 1L << 29 | 1L << 30 | 1L << 32 | 1L << 35;
+    private static final long OFFER =
+            1L << 3 | 1L << 15 | 1L << 27 | 1L << 28 | 1L << 29 | 1L << 30 | 1L << 32 | 1L << 35;
 
     @TempDir
     Path folder;
@@ -169,9 +170,12 @@ class HandshakeTest {
         try (TestPort port = TestPort.connected(folder)) {
             port.frontend.setFeatures(port.frontend.features());
             for (int index = 0; index < 2; index++) {
-                port.frontend.setVring(index, port.memory, port.vrings[index].ring().layout(), 0);
-                port.frontend.setVringKick(index, port.vrings[index].notifiers().kick().fd());
-                port.frontend.setVringCall(index, port.vrings[index].notifiers().call().fd());
+                port.frontend.setVring(
+                        index, port.memory, port.vrings[index].ring().layout(), 0);
+                port.frontend.setVringKick(
+                        index, port.vrings[index].notifiers().kick().fd());
+                port.frontend.setVringCall(
+                        index, port.vrings[index].notifiers().call().fd());
             }
             port.fence();
             assertFalse(port.recorder.isStarted(0));

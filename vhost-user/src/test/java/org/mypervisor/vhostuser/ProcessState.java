@@ -37,6 +37,7 @@ record ProcessState(long fds, long mappings) {
 
     /** Waits for the session thread to clean up, then fails the test if anything is left or missing. */
     void awaitSame() {
-        TestPort.await(() -> equals(now()), () -> "as many descriptors and mappings as before, " + this + ", now " + now());
+        TestPort.await(
+                () -> equals(now()), () -> "as many descriptors and mappings as before, " + this + ", now " + now());
     }
 }

@@ -1,6 +1,7 @@
 package org.mypervisor.vhostuser;
 
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -40,6 +41,11 @@ final class Recorder implements DataPlane {
     public synchronized void setCall(final int index, final EventFd call) {
         events.add("setCall " + index);
         rings.get(index).setCall(call);
+    }
+
+    @Override
+    public synchronized void announce(final byte[] mac) {
+        events.add("announce " + HexFormat.of().formatHex(mac));
     }
 
     /** Completes every available chain of every started ring with this length; returns how many chains that were. */

@@ -11,6 +11,7 @@ import java.util.TreeMap;
  * <p>Constants are bit numbers; {@link #bit} is the only way to a mask, because {@code 1 << 32} is 1 in Java.
  */
 public final class VirtioFeatures {
+    public static final int VIRTIO_NET_F_MTU = 3;
     public static final int VIRTIO_NET_F_MRG_RXBUF = 15;
     public static final int VIRTIO_NET_F_MQ = 22;
     public static final int VIRTIO_F_ANY_LAYOUT = 27;
@@ -21,6 +22,7 @@ public final class VirtioFeatures {
     public static final int VIRTIO_F_IN_ORDER = 35;
 
     private static final Map<Integer, String> NAMES = new TreeMap<>(Map.of(
+            VIRTIO_NET_F_MTU, "mtu",
             VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf",
             VIRTIO_NET_F_MQ, "mq",
             VIRTIO_F_ANY_LAYOUT, "any_layout",

@@ -94,8 +94,7 @@ final class ControlServerTest {
             assertTrue(silent.isConnected());
             server.close();
         }
-        final IOException gone =
-                assertThrows(IOException.class, () -> new ControlClient(socket).stats());
+        final IOException gone = assertThrows(IOException.class, () -> new ControlClient(socket).stats());
         assertTrue(gone.getMessage().contains("was it started with --control"), gone.getMessage());
     }
 }

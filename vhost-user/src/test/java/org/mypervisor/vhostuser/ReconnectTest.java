@@ -1,0 +1,88 @@
+package org.mypervisor.vhostuser;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.mypervisor.driversim.EventFd;
+
+/** DPDK bc900f86aa, VPP 4448957b186, spdk#162: what a connection brought is gone when it is. */
+@Timeout(60)
+class ReconnectTest {
+    private static final int TIMES = 200;
+
+    @TempDir
+    Path folder;
+
+    @Test
+    void shouldHoldNothingMoreAfterManyReconnects() {
+        try (TestPort port = TestPort.running(folder)) {
+            port.assertRingsWork();
+            final ProcessState before = ProcessState.now();
+            for (int i = 1; i <= TIMES; i++) {
+                port.frontend.reconnectLikeQemu(port.memory, port.vrings);
+                port.fence();
+                port.assertRingsWork();
+                assertEquals(i + 1, port.recorder.ring(1).queue().next());
+            }
+            before.awaitSame();
+        }
+    }
+
+    @Test
+    void shouldHoldNothingMoreAfterManyStops() {
+        try (TestPort port = TestPort.running(folder)) {
+            port.assertRingsWork();
+            final ProcessState before = ProcessState.now();
+            for (int i = 0; i < TIMES; i++) {
+                port.frontend.stop(port.vrings);
+                port.frontend.startLikeQemu(port.memory, port.vrings);
+                port.fence();
+                port.assertRingsWork();
+            }
+            before.awaitSame();
+        }
+    }
+
+    /** CVE-2019-14818: setup messages that come again replace what they brought before. */
+    @Test
+    void shouldReplaceWhatSetupMessagesBrought_CVE_2019_14818() {
+        try (TestPort port = TestPort.running(folder);
+                EventFd fd = EventFd.create(0)) {
+            final ProcessState before = ProcessState.now();
+            for (int i = 0; i < 100; i++) {
+                port.frontend.setVringCall(0, fd.fd());
+                port.frontend.setVringErr(0, fd.fd());
+                port.frontend.setVringKick(0, fd.fd());
+            }
+            port.fence();
+            before.awaitSame();
+        }
+    }
+
+    @Test
+    void shouldLetGoOfEverythingWhenClosed() {
+        final ProcessState before = ProcessState.now();
+        for (int i = 0; i < 5; i++) {
+            try (TestPort port = TestPort.running(folder)) {
+                port.assertRingsWork();
+            }
+        }
+        before.awaitSame();
+    }
+
+    @Test
+    void shouldStopRingsWhenFrontEndDies() {
+        try (TestPort port = TestPort.running(folder)) {
+            port.recorder.takeEvents();
+            port.frontend.disconnect();
+            port.awaitState(Endpoint.State.DOWN);
+            assertEquals(0, port.endpoint.features());
+            assertEquals(java.util.List.of("stop 0", "stop 1"), port.recorder.takeEvents());
+            assertTrue(!port.recorder.isEnabled(0) && !port.recorder.isEnabled(1));
+        }
+    }
+}

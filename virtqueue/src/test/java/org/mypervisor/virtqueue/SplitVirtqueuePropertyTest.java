@@ -1,0 +1,128 @@
+package org.mypervisor.virtqueue;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.mypervisor.driversim.Buffer;
+import org.mypervisor.driversim.SlowDevice;
+
+/**
+ * Our ring against a slow one written straight from virtio 1.2 §2.7: random chains, legal and malformed, must give the
+ * same bytes or the same class of fault. A failure names its seed.
+ */
+class SplitVirtqueuePropertyTest {
+    private static final int SEEDS = 1500;
+    /** A ring of 32 entries makes a chain of at most 32 buffers: below every limit of ours that the text does not have. */
+    private static final int[] SIZES = {1, 2, 8, 32};
+
+    private enum Verdict {
+        GOOD,
+        BAD_CHAIN,
+        BAD_RING
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void shouldJudgeAsTheReferenceDoes(final RingFeatures features) {
+        final Map<Verdict, Integer> seen = new EnumMap<>(Verdict.class);
+        for (final int size : SIZES) {
+            for (final boolean writable : new boolean[] {false, true}) {
+                try (TestRing ring =
+                        writable ? TestRing.receiveq(size, features) : TestRing.transmitq(size, features)) {
+                    final long table = ring.memory.allocate(16L * size, 16);
+                    final Random random = new Random(size);
+                    ring.memory.write(TestRing.BOUNDARY - 4096, noise(random, 8192));
+                    ring.memory.write(TestRing.HOLE - 4096, noise(random, 4096));
+                    for (int seed = 0; seed < SEEDS; seed++) {
+                        run(ring, table, seed, seen);
+                    }
+                }
+            }
+        }
+        for (final Verdict verdict : Verdict.values()) {
+            assertTrue(seen.getOrDefault(verdict, 0) > 500, "the generator must give enough of each: " + seen);
+        }
+    }
+
+    private static void run(final TestRing ring, final long table, final int seed, final Map<Verdict, Integer> seen) {
+        final Random random = new Random(seed * 31L + ring.layout.size());
+        ring.driver.reset();
+        ring.restart();
+        final SlowDevice reference = new SlowDevice(ring.memory, ring.layout, ring.features.mask, 0);
+        for (int step = 0; step < 12; step++) {
+            final String chain = RandomChain.write(ring, table, random);
+            if (chain == null) {
+                return;
+            }
+            final String story = "seed %d size %d %s writable=%b step %d %s"
+                    .formatted(seed, ring.layout.size(), ring.features, ring.writable, step, chain);
+            final Verdict verdict = judgeBoth(ring, reference, story);
+            seen.merge(verdict, 1, Integer::sum);
+            if (verdict == Verdict.BAD_RING) {
+                return;
+            }
+            ring.device.complete(ring.device.head(0), 0);
+            ring.device.publish();
+            if (random.nextBoolean()) {
+                while (ring.driver.nextUsed()) {
+                    // Frees descriptors, so that the next chains are made of others.
+                }
+            }
+        }
+    }
+
+    private static Verdict judgeBoth(final TestRing ring, final SlowDevice reference, final String story) {
+        SlowDevice.Taken taken = null;
+        Verdict expected = Verdict.BAD_RING;
+        String why = null;
+        try {
+            taken = reference.take();
+            final List<Buffer> wrongDirection = ring.writable ? taken.readable() : taken.writable();
+            expected = taken.fault() == null && wrongDirection.isEmpty() ? Verdict.GOOD : Verdict.BAD_CHAIN;
+            why = taken.fault();
+        } catch (final SlowDevice.BrokenRing e) {
+            why = e.getMessage();
+        }
+        assertEquals(1, ring.device.available(), story);
+        final DescriptorChain chain = ring.device.newChain();
+        final RingFault fault = ring.device.append(ring.device.head(0));
+        final String both = story + "\n  reference: " + expected + " (" + why + "), ours: " + fault;
+        assertEquals(expected, verdict(fault), both);
+        assertEquals(expected == Verdict.BAD_RING, ring.device.fault() != null, both);
+        if (expected == Verdict.GOOD) {
+            assertArrayEquals(bytes(ring, taken), TestRing.bytes(chain), both);
+        } else {
+            assertEquals(0, chain.bytes(), both);
+        }
+        return expected;
+    }
+
+    private static Verdict verdict(final RingFault fault) {
+        if (fault == null) {
+            return Verdict.GOOD;
+        }
+        return fault.breaksRing() ? Verdict.BAD_RING : Verdict.BAD_CHAIN;
+    }
+
+    private static byte[] bytes(final TestRing ring, final SlowDevice.Taken taken) {
+        final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        for (final Buffer buffer : ring.writable ? taken.writable() : taken.readable()) {
+            bytes.writeBytes(ring.memory.read(buffer.gpa(), (int) buffer.length()));
+        }
+        return bytes.toByteArray();
+    }
+
+    private static byte[] noise(final Random random, final int length) {
+        final byte[] bytes = new byte[length];
+        random.nextBytes(bytes);
+        return bytes;
+    }
+}

@@ -1,0 +1,138 @@
+package org.mypervisor.virtqueue;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.mypervisor.driversim.Buffer;
+import org.mypervisor.driversim.DriverRing;
+import org.mypervisor.driversim.GuestMemoryFile;
+import org.mypervisor.driversim.SplitDriver;
+import org.mypervisor.driversim.SplitLayout;
+
+/**
+ * One split ring seen from both sides: the simulated driver's, and ours in {@link #device}. The guest has two adjacent
+ * regions ({@link #BOUNDARY}) with a hole behind the second ({@link #HOLE}).
+ */
+final class TestRing implements AutoCloseable {
+    static final long FIRST = 0x40000;
+    static final long BOUNDARY = 0x140000;
+    static final long HOLE = 0x340000;
+
+    final GuestMemoryFile memory = GuestMemoryFile.ofGpas(FIRST, BOUNDARY - FIRST, BOUNDARY, HOLE - BOUNDARY);
+    final HostMapping mapping = new HostMapping(memory);
+    final SplitLayout layout;
+    final SplitDriver driver;
+    final boolean writable;
+    final RingFeatures features;
+    /** Room for buffers of a test. */
+    final long buffer = memory.allocate(65536, 4096);
+
+    SplitVirtqueue device;
+
+    private TestRing(final int size, final boolean writable, final RingFeatures features) {
+        layout = SplitLayout.allocate(memory, size);
+        driver = new SplitDriver(memory, layout, features.mask);
+        this.writable = writable;
+        this.features = features;
+        restart();
+    }
+
+    static TestRing transmitq(final int size, final RingFeatures features) {
+        return new TestRing(size, false, features);
+    }
+
+    static TestRing receiveq(final int size, final RingFeatures features) {
+        return new TestRing(size, true, features);
+    }
+
+    /** A new device over the present ring, as a start after a stop makes it. */
+    void restart() {
+        device = new SplitVirtqueue(mapping.memory(), vringLayout());
+    }
+
+    VringLayout vringLayout() {
+        return new VringLayout(
+                layout.size(),
+                memory.uvaOf(layout.descGpa()),
+                memory.uvaOf(layout.availGpa()),
+                memory.uvaOf(layout.usedGpa()),
+                writable,
+                features.mask);
+    }
+
+    DriverRing ring() {
+        return driver.ring();
+    }
+
+    /** Sets both free-running indices in memory and lets the device resume there; for tests without the driver. */
+    void setIndices(final int index) {
+        memory.putLe16(layout.availGpa() + 2, index);
+        memory.putLe16(layout.usedGpa() + 2, index);
+        restart();
+    }
+
+    /** The driver adds and publishes a chain in this ring's direction. */
+    int offer(final long... gpasAndLengths) {
+        final int head = driver.add(buffers(gpasAndLengths));
+        driver.publish();
+        return head;
+    }
+
+    int offerIndirect(final long... gpasAndLengths) {
+        final int head = driver.addIndirect(buffers(gpasAndLengths));
+        driver.publish();
+        return head;
+    }
+
+    List<Buffer> buffers(final long... gpasAndLengths) {
+        final List<Buffer> buffers = new ArrayList<>();
+        for (int i = 0; i < gpasAndLengths.length; i += 2) {
+            buffers.add(new Buffer(gpasAndLengths[i], gpasAndLengths[i + 1], writable));
+        }
+        return buffers;
+    }
+
+    /** Loads the next chain; returns its fault or null. */
+    RingFault load() {
+        if (device.available() == 0) {
+            throw new AssertionError("no chain is available, fault " + device.fault());
+        }
+        device.newChain();
+        return device.append(device.head(0));
+    }
+
+    /** The chain loaded last. */
+    DescriptorChain chain() {
+        final DescriptorChain chain = device.newChain();
+        device.append(device.head(0));
+        return chain;
+    }
+
+    /** Takes and completes all that is available, publishes, and returns how many chains that were. */
+    int consume(final int bytesWritten) {
+        int count = 0;
+        while (device.available() > 0) {
+            device.complete(device.head(0), bytesWritten);
+            count++;
+        }
+        device.publish();
+        return count;
+    }
+
+    /** All bytes of a chain. */
+    static byte[] bytes(final DescriptorChain chain) {
+        final byte[] bytes = new byte[chain.bytes()];
+        int done = 0;
+        for (int piece = 0; piece < chain.pieces(); piece++) {
+            for (int i = 0; i < chain.pieceLength(piece); i++) {
+                bytes[done++] = (byte) RawMemory.u8(chain.pieceAddress(piece) + i);
+            }
+        }
+        return bytes;
+    }
+
+    @Override
+    public void close() {
+        driver.close();
+        memory.close();
+    }
+}
