@@ -11,8 +11,8 @@
  *       The UDP_PORTs are bound, so that the kernel does not answer "port unreachable".
  *   traffic tcp-sink PORT
  *       Accepts connections one after another, and answers each at its end with "BYTES MICROSECONDS".
- *   traffic tcp-send IP PORT SECONDS
- *       Sends for SECONDS and prints "MBIT BYTES MICROSECONDS" as the sink measured it.
+ *   traffic tcp-send IP PORT MEGABYTES
+ *       Sends so much and prints "MBIT BYTES MICROSECONDS" as the sink measured it.
  *
  * Frames leave through AF_PACKET: one send is one frame, whatever the neighbour table or the routes say.
  */
@@ -375,17 +375,20 @@ static int run_tcp_sink(int argc, char **argv)
 static int run_tcp_send(int argc, char **argv)
 {
     if (argc != 3)
-        usage("tcp-send IP PORT SECONDS");
+        usage("tcp-send IP PORT MEGABYTES");
     static char buffer[1 << 17];
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = address(argv[0]),
                               .sin_port = htons(number(argv[1], 1, 65535, "bad port")) };
     if (connect(fd, (struct sockaddr *)&to, sizeof to))
         die("connect");
-    int64_t end = now_ns() + number(argv[2], 1, 3600, "bad SECONDS") * 1000000000LL;
-    while (now_ns() < end)
-        if (write(fd, buffer, sizeof buffer) < 0)
+    int64_t left = number(argv[2], 1, 1000000, "bad MEGABYTES") * 1000000LL;
+    while (left > 0) {
+        ssize_t n = write(fd, buffer, left < (int64_t)sizeof buffer ? (size_t)left : sizeof buffer);
+        if (n < 0)
             die("write");
+        left -= n;
+    }
     shutdown(fd, SHUT_WR);
     char answer[64] = "";
     if (read(fd, answer, sizeof answer - 1) <= 0)

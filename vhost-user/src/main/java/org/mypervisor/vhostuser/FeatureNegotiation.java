@@ -28,8 +28,10 @@ public final class FeatureNegotiation {
                 | when(options.eventIdx(), VirtioFeatures.VIRTIO_F_EVENT_IDX)
                 | when(options.indirect(), VirtioFeatures.VIRTIO_F_INDIRECT_DESC)
                 | when(options.inOrder(), VirtioFeatures.VIRTIO_F_IN_ORDER);
-        offeredProtocol =
-                bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_MQ) | bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_REPLY_ACK);
+        offeredProtocol = bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_MQ)
+                | bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_RARP)
+                | bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_REPLY_ACK)
+                | bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_NET_MTU);
     }
 
     private static long when(final boolean on, final int number) {

@@ -1,5 +1,6 @@
 package org.mypervisor.virtqueue;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.mypervisor.driversim.DriverRing;
@@ -31,7 +32,8 @@ final class RandomChain {
     private final Random random;
     private final TestRing ring;
     private final long table;
-    private final StringBuilder story = new StringBuilder();
+    private final List<long[]> written = new ArrayList<>();
+    private Defect defect;
 
     private RandomChain(final TestRing ring, final long table, final Random random) {
         this.ring = ring;
@@ -43,17 +45,16 @@ final class RandomChain {
      * Writes a chain into free descriptors and exposes it.
      *
      * @param table room for an indirect table as long as the ring
-     * @return what was written, for a failure message; null when no descriptor was free
+     * @return null when no descriptor was free
      */
-    static String write(final TestRing ring, final long table, final Random random) {
+    static RandomChain write(final TestRing ring, final long table, final Random random) {
         return ring.driver.freeDescriptors() == 0 ? null : new RandomChain(ring, table, random).write();
     }
 
-    private String write() {
+    private RandomChain write() {
         final boolean indirect = random.nextInt(3) == 0 && (ring.features.indirect() || random.nextInt(20) == 0);
         final boolean healthy = random.nextInt(3) != 0 || (indirect && !ring.features.indirect());
-        final Defect defect = healthy ? null : Defect.values()[random.nextInt(Defect.values().length)];
-        story.append(defect).append(':');
+        defect = healthy ? null : Defect.values()[random.nextInt(Defect.values().length)];
         final int most = Math.min(ring.driver.freeDescriptors(), 1 + random.nextInt(8));
         final int plain = indirect ? most - 1 : most;
         final int[] slots = ring.driver.take(most);
@@ -73,7 +74,7 @@ final class RandomChain {
         }
         ring.driver.expose(defect == Defect.HEAD ? badIndex(ring.layout.size()) : slots[0]);
         ring.driver.publish();
-        return story.toString();
+        return this;
     }
 
     private void buffer(
@@ -142,6 +143,17 @@ final class RandomChain {
     private void put(final long at, final long gpa, final long length, final int flags, final int next) {
         final DriverRing bytes = ring.ring();
         bytes.writeDescriptorAt(at, gpa, length, flags, next);
-        story.append("\n  at 0x%x: gpa=0x%x len=0x%x flags=%d next=%d".formatted(at, gpa, length, flags, next));
+        written.add(new long[] {at, gpa, length, flags, next});
+    }
+
+    /** For the message of a failure. */
+    @Override
+    public String toString() {
+        final StringBuilder story = new StringBuilder(defect + ":");
+        for (final long[] each : written) {
+            story.append("\n  at 0x%x: gpa=0x%x len=0x%x flags=%d next=%d"
+                    .formatted(each[0], each[1], each[2], each[3], each[4]));
+        }
+        return story.toString();
     }
 }

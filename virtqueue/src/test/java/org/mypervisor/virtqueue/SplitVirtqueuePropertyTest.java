@@ -9,6 +9,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.Supplier;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.mypervisor.driversim.Buffer;
@@ -58,12 +59,13 @@ class SplitVirtqueuePropertyTest {
         ring.restart();
         final SlowDevice reference = new SlowDevice(ring.memory, ring.layout, ring.features.mask, 0);
         for (int step = 0; step < 12; step++) {
-            final String chain = RandomChain.write(ring, table, random);
+            final RandomChain chain = RandomChain.write(ring, table, random);
             if (chain == null) {
                 return;
             }
-            final String story = "seed %d size %d %s writable=%b step %d %s"
-                    .formatted(seed, ring.layout.size(), ring.features, ring.writable, step, chain);
+            final int at = step;
+            final Supplier<String> story = () -> "seed %d size %d %s writable=%b step %d %s"
+                    .formatted(seed, ring.layout.size(), ring.features, ring.writable, at, chain);
             final Verdict verdict = judgeBoth(ring, reference, story);
             seen.merge(verdict, 1, Integer::sum);
             if (verdict == Verdict.BAD_RING) {
@@ -79,7 +81,7 @@ class SplitVirtqueuePropertyTest {
         }
     }
 
-    private static Verdict judgeBoth(final TestRing ring, final SlowDevice reference, final String story) {
+    private static Verdict judgeBoth(final TestRing ring, final SlowDevice reference, final Supplier<String> story) {
         SlowDevice.Taken taken = null;
         Verdict expected = Verdict.BAD_RING;
         String why = null;
@@ -94,7 +96,9 @@ class SplitVirtqueuePropertyTest {
         assertEquals(1, ring.device.available(), story);
         final DescriptorChain chain = ring.device.newChain();
         final RingFault fault = ring.device.append(ring.device.head(0));
-        final String both = story + "\n  reference: " + expected + " (" + why + "), ours: " + fault;
+        final String reasons = " (" + why + "), ours: " + fault;
+        final Verdict verdict = expected;
+        final Supplier<String> both = () -> story.get() + "\n  reference: " + verdict + reasons;
         assertEquals(expected, verdict(fault), both);
         assertEquals(expected == Verdict.BAD_RING, ring.device.fault() != null, both);
         if (expected == Verdict.GOOD) {
