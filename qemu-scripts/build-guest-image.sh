@@ -74,13 +74,16 @@ if [[ ! -d $image ]]; then
 
     dpkg-deb -x "$kernel_package" "$WORK/kernel"
     cp "$WORK"/kernel/boot/vmlinuz-* "$WORK/image/vmlinuz"
-    version=$(ls "$WORK/kernel/lib/modules") || die "no modules in $kernel_package"
-    tree=$WORK/kernel/lib/modules/$version
+    base=$WORK/kernel
+    [[ -d $base/lib/modules ]] || base=$WORK/kernel/usr # as of Debian 13
+    version=$(ls "$base/lib/modules") || die "no modules in $kernel_package"
+    tree=$base/lib/modules/$version
     find "$tree" -name '*.ko.xz' -exec xz -d {} +
-    "$busybox" depmod -b "$WORK/kernel" "$version"
+    "$busybox" depmod -b "$base" "$version"
     # modules.dep has a line "PATH: PATH..." for each module, all that it needs behind the colon.
     for module in "${modules[@]}"; do
-        grep -E "/${module//_/[_-]}\.ko:" "$tree/modules.dep" || die "no module $module in $kernel_package"
+        file="/${module//_/[_-]}\.ko"
+        grep -E "$file:" "$tree/modules.dep" || grep -qE "$file\$" "$tree/modules.builtin" || die "no module $module in $kernel_package"
     done | tr -d : | tr ' ' '\n' | sort -u > "$WORK/modules"
     while read -r file; do
         mkdir -p "$root/lib/modules/$version/${file%/*}"

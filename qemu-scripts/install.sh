@@ -61,6 +61,15 @@ find_missing() {
     fi
 }
 
+install() { # what apt said is in $WORK/apt.log
+    apt-get install -y -q -q --no-install-recommends "${missing[@]}" > "$WORK/apt.log" 2>&1 &
+    still_running $! "installing"
+}
+update() {
+    progress "fetching package lists"
+    apt-get update -q -q || die "apt-get update failed (its message is above); see to it that the Debian archive can be reached"
+}
+
 find_missing
 [[ $check == no ]] || { ((${#missing[@]} == 0)) || { printf '%s\n' "${missing[@]}"; exit 1; }; exit 0; }
 
@@ -72,21 +81,24 @@ if ((${#missing[@]})); then
         exit 1
     fi
     export DEBIAN_FRONTEND=noninteractive
+    begin_work
     progress "installing ${missing[*]}"
     # Package lists may be absent or too old: then fetch them, and try once more.
-    install=(apt-get install -y -q -q --no-install-recommends)
-    if ! "${install[@]}" "${missing[@]}" > /dev/null 2>&1; then
-        progress "fetching package lists"
-        apt-get update -q -q || die "apt-get update failed (its message is above); see to it that the Debian archive can be reached"
+    if ! install; then
+        update
         find_missing # with the lists, names of packages may be known that were not
-        "${install[@]}" "${missing[@]}" > /dev/null || die "apt-get could not install ${missing[*]} (its message is above)"
+        install || { tail -n 20 "$WORK/apt.log" >&2; die "apt-get could not install ${missing[*]} (its message is above)"; }
     fi
     find_missing
     ((${#missing[@]} == 0)) || die "still missing after the installation: ${missing[*]}"
 fi
 
 if [[ -z $(newest_kernel_package) ]]; then
-    begin_work
+    [[ -n $WORK ]] || begin_work
     progress "fetching Debian's cloud kernel for the guests"
-    fetch_kernel_package "$WORK"
+    if ((EUID == 0)); then
+        (fetch_kernel_package "$WORK") 2> /dev/null || { update; fetch_kernel_package "$WORK"; }
+    else
+        fetch_kernel_package "$WORK"
+    fi
 fi

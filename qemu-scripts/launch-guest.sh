@@ -56,7 +56,7 @@ fi
 accel=$(accelerator)
 case $machine in
     microvm)
-        options="microvm,x-option-roms=off,isa-serial=on"
+        options=microvm,isa-serial=on
         device=virtio-net-device device_options=
         # An emulated guest needs the PIT to calibrate its clocks.
         [[ $accel == tcg ]] || options+=,rtc=off,pit=off,pic=off

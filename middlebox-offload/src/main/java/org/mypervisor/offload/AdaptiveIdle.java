@@ -4,7 +4,9 @@ import static org.mypervisor.vhostuser.Libc.LIBC;
 
 import java.io.IOException;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import org.mypervisor.vhostuser.EventFd;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.vhostuser.Vring;
@@ -39,6 +41,9 @@ final class AdaptiveIdle implements IdleStrategy {
     private final EventFd wake = EventFd.create();
     private final long events = RawMemory.allocate(MAX_EVENTS * EVENT_SIZE);
     private final Map<Vring, Integer> slots = new HashMap<>();
+    /** Rings whose front-end sends no kicks and wants to be polled. */
+    private final Set<Vring> unwatched = new HashSet<>();
+
     private Port[] portOfSlot = new Port[16];
     private boolean spinning;
     private long spinningSince;
@@ -57,29 +62,18 @@ final class AdaptiveIdle implements IdleStrategy {
     }
 
     @Override
-    public void idle(final Wire[] wires) {
+    public boolean isTimeToSleep() {
         final long now = System.nanoTime();
         if (!spinning) {
             spinning = true;
             spinningSince = now;
         }
-        if (now - spinningSince < SPIN_NANOS) {
-            Thread.onSpinWait();
-            return;
-        }
-        boolean waiting = false;
-        boolean workLeft = false;
-        for (final Wire wire : wires) {
-            workLeft |= wire.enableKicks();
-            waiting |= wire.isWaiting();
-        }
-        if (!workLeft) {
-            sleep(waiting ? RETRY_MILLIS : FOREVER);
-        }
-        for (final Wire wire : wires) {
-            wire.suppressKicks();
-        }
-        spinning = false;
+        return now - spinningSince >= SPIN_NANOS;
+    }
+
+    @Override
+    public void sleep(final boolean briefly) {
+        sleep(briefly || !unwatched.isEmpty() ? RETRY_MILLIS : FOREVER);
     }
 
     private void sleep(final int millis) {
@@ -101,19 +95,24 @@ final class AdaptiveIdle implements IdleStrategy {
 
     @Override
     public void watchKick(final Vring vring, final Port port) {
-        if (vring.kickFd() >= 0) {
+        if (vring.kickFd() < 0) {
+            unwatched.add(vring);
+        } else if (!slots.containsKey(vring)) {
             final int slot = slotFor(port);
-            slots.put(vring, slot);
             add(vring.kickFd(), slot);
+            portOfSlot[slot] = port;
+            slots.put(vring, slot);
         }
     }
 
     @Override
     public void forgetKick(final Vring vring) {
-        final Integer slot = slots.remove(vring);
+        unwatched.remove(vring);
+        final Integer slot = slots.get(vring);
         if (slot != null) {
             // Closing alone would not do: the front-end keeps the eventfd open.
             LIBC.epoll_ctl(epoll, Libc.EPOLL_CTL_DEL, vring.kickFd(), events);
+            slots.remove(vring);
             portOfSlot[slot] = null;
         }
     }
@@ -122,8 +121,11 @@ final class AdaptiveIdle implements IdleStrategy {
         final long event = RawMemory.allocate(EVENT_SIZE);
         RawMemory.putLe32(event, Libc.EPOLLIN | Libc.EPOLLET);
         RawMemory.putLe64(event + DATA_OFFSET, slot);
-        LIBC.epoll_ctl(epoll, Libc.EPOLL_CTL_ADD, fd, event);
+        final int result = LIBC.epoll_ctl(epoll, Libc.EPOLL_CTL_ADD, fd, event);
         RawMemory.free(event, EVENT_SIZE);
+        if (result != 0) {
+            throw new IllegalStateException("epoll_ctl: " + Libc.lastError());
+        }
     }
 
     /** A free slot; slot 0 is the wake eventfd's and belongs to no port. */
@@ -138,7 +140,6 @@ final class AdaptiveIdle implements IdleStrategy {
         if (slot == portOfSlot.length) {
             portOfSlot = java.util.Arrays.copyOf(portOfSlot, 2 * slot);
         }
-        portOfSlot[slot] = port;
         return slot;
     }
 

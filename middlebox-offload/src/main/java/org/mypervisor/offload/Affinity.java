@@ -31,10 +31,11 @@ final class Affinity {
         }
     }
 
-    static void pinCurrentThread(final int cpu) {
+    /** False when the system refuses. */
+    static boolean pinCurrentThread(final int cpu) {
         final BitSet cpus = new BitSet();
         cpus.set(cpu);
-        set(CALLING_THREAD, cpus);
+        return set(CALLING_THREAD, cpus);
     }
 
     /**
@@ -54,14 +55,14 @@ final class Affinity {
         }
     }
 
-    private static void set(final int thread, final BitSet cpus) {
+    private static boolean set(final int thread, final BitSet cpus) {
         final long mask = RawMemory.allocate(MASK_BYTES);
         try {
             final long[] words = cpus.toLongArray();
             for (int i = 0; i < words.length; i++) {
                 RawMemory.putLe64(mask + (long) i * Long.BYTES, words[i]);
             }
-            LIBC.sched_setaffinity(thread, MASK_BYTES, mask);
+            return LIBC.sched_setaffinity(thread, MASK_BYTES, mask) == 0;
         } finally {
             RawMemory.free(mask, MASK_BYTES);
         }

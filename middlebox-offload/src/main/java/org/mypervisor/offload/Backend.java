@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.mypervisor.offload.config.ExpandedPath;
@@ -17,6 +18,7 @@ import org.mypervisor.offload.control.StatsReport;
 import org.mypervisor.offload.rules.RuleFileException;
 import org.mypervisor.vhostuser.DeviceOptions;
 import org.mypervisor.vhostuser.Endpoint;
+import org.mypervisor.vhostuser.PageProbe;
 import org.mypervisor.vhostuser.SocketOptions;
 
 /**
@@ -27,7 +29,7 @@ import org.mypervisor.vhostuser.SocketOptions;
 public final class Backend implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Backend.class);
 
-    private static final int WATCH_MILLIS = 100;
+    private static final long WATCH_NANOS = 100_000_000;
 
     private static final double NANOS_PER_SECOND = 1e9;
 
@@ -36,6 +38,7 @@ public final class Backend implements AutoCloseable {
     private final List<Path> paths = new ArrayList<>();
     private final List<Endpoint> endpoints = new ArrayList<>();
     private final List<Worker> workers = new ArrayList<>();
+    private final PageProbe probe = new PageProbe();
     private final Thread watch = new Thread(this::watch, "watch");
     private final long startedNanos = System.nanoTime();
     private volatile boolean closing;
@@ -65,7 +68,11 @@ public final class Backend implements AutoCloseable {
     private void makeWorkers(final BackendOptions options) throws IOException {
         final List<Integer> cpus = options.cpus().isEmpty() ? List.of(Worker.ANY_CPU) : options.cpus();
         for (final int cpu : cpus) {
-            workers.add(new Worker(workers.size(), cpu, options.busyPoll() ? new BusyIdle() : new AdaptiveIdle()));
+            workers.add(new Worker(
+                    workers.size(),
+                    cpu,
+                    options.busyPoll() ? new BusyIdle() : new AdaptiveIdle(),
+                    () -> LockSupport.unpark(watch)));
         }
         final BitSet pinned = new BitSet();
         options.cpus().forEach(pinned::set);
@@ -118,20 +125,21 @@ public final class Backend implements AutoCloseable {
             final Element[] elements =
                     expanded.elements().stream().map(Elements.Recipe::make).toArray(Element[]::new);
             path.addElements(elements);
-            addWire(new Wire(source, pair, destination, guards, path, elements), source, pair);
+            addWire(new Wire(new WireEnds(source, pair, destination, guards), path, elements));
         }
     }
 
     /** A port without a path still has to give its driver the buffers back. */
     private static void addDrains(final Port port) {
         for (int pair = 0; pair < port.queuePairs(); pair++) {
-            addWire(new Wire(port, pair, null, new Port[0], null, new Element[0]), port, pair);
+            addWire(new Wire(new WireEnds(port, pair, null, new Port[0]), null, new Element[0]));
         }
     }
 
-    private static void addWire(final Wire wire, final Port source, final int pair) {
+    private static void addWire(final Wire wire) {
+        final Port source = wire.ends().source();
         source.worker().add(wire);
-        if (pair == 0) {
+        if (wire.ends().pair() == 0) {
             source.setFirstWire(wire);
         }
     }
@@ -146,17 +154,30 @@ public final class Backend implements AutoCloseable {
     /** What the packet way must not do itself: log, signal errors, look at files. */
     private void watch() {
         while (!closing) {
-            endpoints.forEach(Endpoint::reportFaults);
-            for (final Worker worker : workers) {
-                if (worker.isFaulted()) {
-                    endpoints.forEach(Endpoint::breakIfMemoryGone);
-                    worker.resume();
-                }
-            }
             try {
-                Thread.sleep(WATCH_MILLIS);
-            } catch (final InterruptedException e) {
-                return;
+                endpoints.forEach(Endpoint::reportFaults);
+                for (final Worker worker : workers) {
+                    if (worker.isFaulted()) {
+                        breakGuilty(worker);
+                        worker.resume();
+                    }
+                }
+            } catch (final RuntimeException e) {
+                LOG.error("while watching over the ports", e);
+            }
+            LockSupport.parkNanos(WATCH_NANOS);
+        }
+    }
+
+    /** Breaks the port whose memory went away under this worker: its file was cut short, or has a page no more. */
+    private void breakGuilty(final Worker worker) {
+        boolean found = false;
+        for (final Endpoint endpoint : endpoints) {
+            found |= endpoint.breakIfCutShort();
+        }
+        if (!found) {
+            for (final Port culprit : worker.culprits(probe)) {
+                endpoints.get(ports.indexOf(culprit)).breakMemory("has a page that cannot be had");
             }
         }
     }
@@ -172,7 +193,9 @@ public final class Backend implements AutoCloseable {
                 (System.nanoTime() - startedNanos) / NANOS_PER_SECOND,
                 portStats,
                 paths.stream().map(StatsCollector::path).toList(),
-                workers.stream().map(StatsCollector::worker).toList());
+                workers.stream()
+                        .map(worker -> StatsCollector.worker(worker, ports))
+                        .toList());
     }
 
     /**
@@ -188,9 +211,10 @@ public final class Backend implements AutoCloseable {
     @Override
     public void close() {
         closing = true;
-        watch.interrupt();
+        LockSupport.unpark(watch);
         closeEndpoints();
         workers.forEach(Worker::stop);
+        probe.close();
     }
 
     private void closeEndpoints() {

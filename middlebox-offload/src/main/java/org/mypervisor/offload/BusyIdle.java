@@ -8,9 +8,12 @@ final class BusyIdle implements IdleStrategy {
     public void worked() {}
 
     @Override
-    public void idle(final Wire[] wires) {
-        Thread.onSpinWait();
+    public boolean isTimeToSleep() {
+        return false;
     }
+
+    @Override
+    public void sleep(final boolean briefly) {}
 
     @Override
     public void wake() {}

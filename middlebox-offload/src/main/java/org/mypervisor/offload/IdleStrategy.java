@@ -2,22 +2,28 @@ package org.mypervisor.offload;
 
 import org.mypervisor.vhostuser.Vring;
 
-/** What a worker does when a turn found no frames. Used by the worker's thread, except {@link #wake}. */
+/** What a worker does when a turn found nothing to do. Used by the worker's thread, except {@link #wake}. */
 interface IdleStrategy extends AutoCloseable {
-    /** The last turn moved frames. */
+    /** The last turn found work. */
     void worked();
 
-    /** The last turn moved none. May sleep, until a driver kicks, somebody calls {@link #wake}, or a frame that waits
-     * for a receive buffer is due for another try. */
-    void idle(Wire[] wires);
+    /** The last turn found none: whether it is time to sleep. If not, the worker polls on. */
+    boolean isTimeToSleep();
+
+    /**
+     * Sleeps until a driver kicks or somebody calls {@link #wake}. The drivers have been asked to kick.
+     *
+     * @param briefly when something has to be looked at again soon, kick or not
+     */
+    void sleep(boolean briefly);
 
     /** Ends a sleep, now or the next one. Any thread. */
     void wake();
 
-    /** The worker got a transmitq: kicks of its driver end a sleep from now on. */
+    /** The worker got a transmitq: kicks of its driver end a sleep from now on. May be repeated. */
     void watchKick(Vring vring, Port port);
 
-    /** The worker gives a transmitq back. */
+    /** The worker gives a transmitq back. May be repeated. */
     void forgetKick(Vring vring);
 
     /** After the worker's thread has ended. */

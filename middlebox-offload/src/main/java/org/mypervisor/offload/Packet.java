@@ -45,4 +45,9 @@ public final class Packet {
         }
         load(frame.length);
     }
+
+    /** Frees the snapshot; for a packet that does not live as long as the process. */
+    void close() {
+        RawMemory.free(address, SNAPSHOT_SIZE);
+    }
 }

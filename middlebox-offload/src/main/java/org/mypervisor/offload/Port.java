@@ -9,7 +9,8 @@ import org.mypervisor.virtqueue.RingFault;
  * A port as the packet way sees it: the rings that run, and the counters.
  *
  * <p>Ring state belongs to the port's worker. The {@link DataPlane} methods, called by the port's session, change it by a
- * command that the worker executes between bursts; they return when that is done.
+ * command that the worker executes between bursts; they return when that is done. A command may be executed again after a
+ * memory fault, so each one may be repeated.
  */
 final class Port implements DataPlane {
     private final String id;
@@ -84,11 +85,10 @@ final class Port implements DataPlane {
     @Override
     public void stop(final int index) {
         worker.execute(() -> {
-            final Vring vring = vrings[index];
-            vrings[index] = null;
-            if (isTransmitq(index)) {
-                worker.forgetKick(vring);
+            if (isTransmitq(index) && vrings[index] != null) {
+                worker.forgetKick(vrings[index]);
             }
+            vrings[index] = null;
             refresh();
         });
     }
@@ -108,7 +108,15 @@ final class Port implements DataPlane {
 
     @Override
     public void announce(final byte[] mac) {
-        worker.execute(() -> firstWire.inject(Rarp.frame(mac)));
+        final Packet frame = new Packet();
+        frame.load(Rarp.frame(mac));
+        worker.execute(() -> firstWire.inject(frame));
+        frame.close();
+    }
+
+    @Override
+    public void countFault(final RingFault fault) {
+        worker.execute(() -> faults[fault.ordinal()].add(1));
     }
 
     private void refresh() {
@@ -147,9 +155,5 @@ final class Port implements DataPlane {
     /** The receiveq that gets the frames of a source's pair, or null while the port is not up. Worker thread. */
     Vring receiveqFor(final int sourcePair) {
         return up ? usableReceiveqs[sourcePair % usableReceiveqCount] : null;
-    }
-
-    void drop(final int reason, final int count) {
-        drops[reason].add(count);
     }
 }

@@ -3,7 +3,6 @@ package org.mypervisor.offload;
 import org.mypervisor.virtqueue.DescriptorChain;
 import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.SplitVirtqueue;
-import org.mypervisor.virtqueue.VringLayout;
 
 /**
  * The receive buffers set aside for one frame: one chain, or several when the driver accepts merged buffers, virtio 1.2
@@ -12,13 +11,28 @@ import org.mypervisor.virtqueue.VringLayout;
  * <p>One instance per wire, owned by its worker.
  */
 final class ReceiveBuffers {
-    /** Enough buffers are reserved. Other outcomes are the ordinal of a {@link DropReason}. */
+    /** Enough buffers are reserved. Other outcomes are {@link #LATER} or the ordinal of a {@link DropReason}. */
     static final int RESERVED = -1;
 
-    private final int[] heads = new int[VringLayout.MAX_SIZE];
-    private final int[] bytes = new int[VringLayout.MAX_SIZE];
+    /** So many malformed buffers were met that the next turn shall go on. */
+    static final int LATER = -2;
+
+    /** Merged buffers of one frame. Even buffers of 64 bytes hold the longest frame. */
+    private static final int MAX_MERGED = 1024;
+
+    /** Malformed chains that are given back in one turn: what a hostile driver can cost the others. */
+    private static final int MAX_BAD_PER_TURN = 32;
+
+    private final int[] heads = new int[MAX_MERGED];
+    private final int[] bytes = new int[MAX_MERGED];
     private DescriptorChain chain;
     private int count;
+    private int badInTurn;
+
+    /** At the start of each turn. */
+    void beginTurn() {
+        badInTurn = 0;
+    }
 
     /** The reserved buffers' memory, all of them in one list. */
     DescriptorChain chain() {
@@ -33,33 +47,32 @@ final class ReceiveBuffers {
     /**
      * Reserves buffers for so many bytes, header included. Malformed ones on the way go back to the driver unused.
      *
-     * @return {@link #RESERVED}, NO_BUFFER, TOO_BIG, or DOWN when the ring broke
+     * @return {@link #RESERVED}, {@link #LATER}, or NO_BUFFER, TOO_BIG, or DOWN when the ring broke
      */
     int reserve(final SplitVirtqueue queue, final int needed, final Port port) {
         chain = queue.newChain();
         count = 0;
         int available = queue.available();
         while (true) {
-            if (count == available) {
+            if (count >= available) {
                 available = queue.refreshAvailable();
-                if (count == available) {
+                if (count >= available) {
                     return outOfBuffers(queue);
                 }
             }
-            final int before = chain.bytes();
-            heads[count] = queue.head(count);
-            RingFault fault = queue.append(heads[count]);
-            bytes[count] = chain.bytes() - before;
-            count++;
-            if (fault == null && count == 1 && bytes[0] < queue.netHdrSize()) {
-                fault = RingFault.HEADER_SHORT;
+            if (count == MAX_MERGED) {
+                return DropReason.TOO_BIG.ordinal();
             }
+            final RingFault fault = addNext(queue);
             if (fault != null) {
-                port.faults[fault.ordinal()].add(1);
                 if (fault.breaksRing()) {
                     return DropReason.DOWN.ordinal();
                 }
+                port.faults[fault.ordinal()].add(1);
                 giveBack(queue);
+                if (++badInTurn >= MAX_BAD_PER_TURN) {
+                    return LATER;
+                }
                 available = queue.available();
             } else if (chain.bytes() >= needed) {
                 return RESERVED;
@@ -67,6 +80,16 @@ final class ReceiveBuffers {
                 return DropReason.TOO_BIG.ordinal();
             }
         }
+    }
+
+    private RingFault addNext(final SplitVirtqueue queue) {
+        final int before = chain.bytes();
+        heads[count] = queue.head(count);
+        final RingFault fault = queue.append(heads[count]);
+        bytes[count] = chain.bytes() - before;
+        count++;
+        // The header lies in the first buffer as a whole, virtio 1.2 §5.1.6.3.1.
+        return fault == null && count == 1 && bytes[0] < queue.netHdrSize() ? RingFault.HEADER_SHORT : fault;
     }
 
     /** A frame that not even a full ring could hold will never fit; with a broken ring nobody waits. */

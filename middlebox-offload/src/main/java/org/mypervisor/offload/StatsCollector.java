@@ -38,10 +38,14 @@ final class StatsCollector {
                 path.text(), path.packets.get(), path.bytes.get(), drops(path.drops, PATH_REASONS), elements(path));
     }
 
-    static StatsReport.WorkerStats worker(final Worker worker) {
+    /** A worker's frames are those taken from the ports it runs. */
+    static StatsReport.WorkerStats worker(final Worker worker, final List<Port> ports) {
         return new StatsReport.WorkerStats(
                 worker.cpu(),
-                worker.packets.get(),
+                ports.stream()
+                        .filter(port -> port.worker() == worker)
+                        .mapToLong(port -> port.receivedPackets.get())
+                        .sum(),
                 worker.bursts.get(),
                 worker.busyNanos.get(),
                 worker.idleNanos.get());

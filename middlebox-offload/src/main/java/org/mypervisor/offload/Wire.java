@@ -19,22 +19,18 @@ final class Wire {
     /** Frames a turn: few enough to keep latency and cache footprint low, enough to share the cost of publishing. */
     static final int BURST = 32;
 
-    /** No receive buffer yet; the frame stays where it is. */
-    private static final int WAIT = -2;
+    /** The longest frame a driver can have: 64 KiB behind an Ethernet header with tags. */
+    private static final int MAX_FRAME = 65_589;
 
     /** Not a frame: a malformed chain, already counted. */
     private static final int NO_FRAME = -3;
 
+    private final WireEnds ends;
     private final Port source;
-    private final int pair;
-    private final Port destination;
-    private final Port[] guards;
     private final Path path;
     private final Element[] elements;
     private final Packet packet = new Packet();
-    private final Packet injected = new Packet();
-    private final ReceiveBuffers buffers = new ReceiveBuffers();
-    private final FrameCopy copy = new FrameCopy();
+    private final Delivery delivery;
 
     /** The ring whose next chain is loaded and judged below, or null when none is. */
     private Vring loadedFrom;
@@ -43,44 +39,29 @@ final class Wire {
     private int head;
     private int verdict;
 
-    private boolean waiting;
-    private long waitingSince;
-    private boolean congested;
-    private boolean suspended;
-
     private int frames;
     private long frameBytes;
-    private int sentFrames;
-    private long sentFrameBytes;
+    private boolean suspended;
 
     /**
-     * @param pair queue pair of the source
-     * @param destination null when the source has no path: its frames are taken and dropped
-     * @param guards ports that must be up, else frames end as {@link DropReason#VM_DOWN}
+     * @param path null when the source has none: its frames are taken and dropped
      * @param elements of this queue alone
      */
-    Wire(
-            final Port source,
-            final int pair,
-            final Port destination,
-            final Port[] guards,
-            final Path path,
-            final Element[] elements) {
-        this.source = source;
-        this.pair = pair;
-        this.destination = destination;
-        this.guards = guards;
+    Wire(final WireEnds ends, final Path path, final Element[] elements) {
+        this.ends = ends;
+        this.source = ends.source();
         this.path = path;
         this.elements = elements;
+        this.delivery = new Delivery(ends.destination());
     }
 
     /**
      * One turn: takes at most a burst.
      *
-     * @return frames taken
+     * @return chains taken, mostly frames
      */
     int forward() {
-        final Vring from = source.transmitq(pair);
+        final Vring from = ends.from();
         if (from == null || suspended) {
             return 0;
         }
@@ -88,7 +69,8 @@ final class Wire {
         if (count == 0) {
             return 0;
         }
-        final Vring to = destination == null ? null : destination.receiveqFor(pair);
+        final Vring to = ends.to();
+        delivery.beginTurn();
         int done = 0;
         while (done < count && forwardNext(from, to)) {
             done++;
@@ -103,19 +85,17 @@ final class Wire {
             return false;
         }
         final int fate = verdict == Element.PASS ? deliver(from.queue(), to) : verdict;
-        if (fate == WAIT) {
+        if (fate == Delivery.WAIT) {
             return false;
         }
         loadedFrom = null;
-        waiting = false;
         from.queue().complete(head, 0);
-        if (fate == NO_FRAME) {
-            return true;
-        }
-        frames++;
-        frameBytes += chain.bytes() - from.queue().netHdrSize();
-        if (fate != Element.PASS) {
-            countDrop(fate);
+        if (fate != NO_FRAME) {
+            frames++;
+            frameBytes += chain.bytes() - from.queue().netHdrSize();
+            if (fate != Element.PASS) {
+                ends.countDrop(fate, path);
+            }
         }
         return true;
     }
@@ -125,47 +105,43 @@ final class Wire {
         final SplitVirtqueue queue = from.queue();
         head = queue.head(0);
         chain = queue.newChain();
-        RingFault fault = queue.append(head);
-        if (fault == null && chain.bytes() <= queue.netHdrSize()) {
-            fault = RingFault.HEADER_SHORT;
-        }
+        final RingFault fault = faultOf(queue);
         if (fault == null) {
+            delivery.newFrame();
             verdict = judge(queue.netHdrSize());
+        } else if (fault.breaksRing()) {
+            return false;
         } else {
             source.faults[fault.ordinal()].add(1);
-            if (fault.breaksRing()) {
-                return false;
-            }
             verdict = NO_FRAME;
         }
         loadedFrom = from;
         return true;
     }
 
+    private RingFault faultOf(final SplitVirtqueue queue) {
+        final RingFault fault = queue.append(head);
+        if (fault != null) {
+            return fault;
+        }
+        final int frameLength = chain.bytes() - queue.netHdrSize();
+        if (frameLength <= 0) {
+            return RingFault.HEADER_SHORT;
+        }
+        return frameLength > MAX_FRAME ? RingFault.CHAIN_TOO_LONG : null;
+    }
+
     private int judge(final int netHdrSize) {
-        final int gate = source.isTransmitqEnabled(pair) ? gate() : DropReason.DISABLED.ordinal();
+        final int gate = ends.gate();
         if (gate != Element.PASS || elements.length == 0) {
             return gate;
         }
         packet.load(chain.bytes() - netHdrSize);
         FrameCopy.gather(chain, netHdrSize, packet.address(), packet.snapshotLength());
-        return judgeByElements(packet);
+        return judge(packet);
     }
 
-    /** Whether frames may go this way at all now. */
-    private int gate() {
-        if (destination == null) {
-            return DropReason.NO_PATH.ordinal();
-        }
-        for (final Port guard : guards) {
-            if (!guard.isUp()) {
-                return DropReason.VM_DOWN.ordinal();
-            }
-        }
-        return Element.PASS;
-    }
-
-    private int judgeByElements(final Packet judged) {
+    private int judge(final Packet judged) {
         for (final Element element : elements) {
             final int elementVerdict = element.process(judged);
             if (elementVerdict != Element.PASS) {
@@ -177,160 +153,102 @@ final class Wire {
 
     private int deliver(final SplitVirtqueue from, final Vring to) {
         final int frameLength = chain.bytes() - from.netHdrSize();
-        final int outcome = beginSending(to, frameLength);
-        if (outcome != Element.PASS) {
-            return outcome == DropReason.NO_BUFFER.ordinal() ? waitOrDrop() : outcome;
-        }
-        congested = false;
-        if (elements.length == 0) {
-            copy.put(chain, from.netHdrSize());
-        } else {
-            // The bytes that were judged, not those that the guest may have put in their place since.
-            copy.put(packet.address(), packet.snapshotLength());
-            copy.put(chain, from.netHdrSize() + packet.snapshotLength());
-        }
-        endSending(to, frameLength);
-        return Element.PASS;
-    }
-
-    /** Sets receive buffers aside and writes the header; else says why not. */
-    private int beginSending(final Vring to, final int frameLength) {
-        if (to == null || to.queue().fault() != null) {
-            return DropReason.DOWN.ordinal();
-        }
-        final int netHdrSize = to.queue().netHdrSize();
-        final int outcome = buffers.reserve(to.queue(), netHdrSize + frameLength, destination);
-        if (outcome != ReceiveBuffers.RESERVED) {
+        final int outcome = delivery.begin(to, frameLength);
+        if (outcome != Delivery.READY) {
             return outcome;
         }
-        copy.begin(buffers.chain());
-        copy.putNetHdr(netHdrSize, buffers.count());
+        final FrameCopy contents = delivery.contents();
+        if (elements.length == 0) {
+            contents.put(chain, from.netHdrSize());
+        } else {
+            // The bytes that were judged, not those that the guest may have put in their place since.
+            contents.put(packet.address(), packet.snapshotLength());
+            contents.put(chain, from.netHdrSize() + packet.snapshotLength());
+        }
+        delivery.end(to, frameLength);
         return Element.PASS;
     }
 
-    private void endSending(final Vring to, final int frameLength) {
-        buffers.complete(to.queue(), to.queue().netHdrSize() + frameLength);
-        sentFrames++;
-        sentFrameBytes += frameLength;
-    }
-
-    private int waitOrDrop() {
-        if (congested) {
-            return DropReason.NO_BUFFER.ordinal();
+    /** Adds up, then shows both drivers what was done: nobody sees a frame that is not counted yet. */
+    private void settle(final Vring from, final Vring to) {
+        if (frames != 0) {
+            source.receivedPackets.add(frames);
+            source.receivedBytes.add(frameBytes);
+            if (path != null) {
+                path.packets.add(frames);
+                path.bytes.add(frameBytes);
+            }
+            frames = 0;
+            frameBytes = 0;
         }
-        final long now = System.nanoTime();
-        if (!waiting) {
-            waiting = true;
-            waitingSince = now;
-        }
-        if (now - waitingSince < destination.waitNanos()) {
-            return WAIT;
-        }
-        congested = true;
-        return DropReason.NO_BUFFER.ordinal();
-    }
-
-    private void countDrop(final int reason) {
-        switch (DropReason.of(reason)) {
-            case DENIED, UNPARSABLE, VM_DOWN -> path.drops[reason].add(1);
-            case NO_PATH, DISABLED -> source.drop(reason, 1);
-            case NO_BUFFER, DOWN, TOO_BIG -> destination.drop(reason, 1);
-        }
+        delivery.count();
+        ends.publish(from, to);
     }
 
     /**
      * Sends a frame of our own as if the source's driver had sent it, whether or not that runs. A command of the
      * worker's: between turns. Never waits for a buffer.
      *
-     * @param frame at most {@link Packet#SNAPSHOT_SIZE} bytes
+     * @param own where the frame is, all of it
      */
-    void inject(final byte[] frame) {
-        injected.load(frame);
-        final Vring to = destination == null ? null : destination.receiveqFor(pair);
-        int fate = gate();
+    void inject(final Packet own) {
+        final Vring to = ends.to();
+        int fate = ends.gateWhateverTheSource();
         if (fate == Element.PASS) {
-            fate = judgeByElements(injected);
+            fate = judge(own);
         }
         if (fate == Element.PASS) {
-            fate = beginSending(to, frame.length);
+            fate = delivery.begin(to, own.frameLength());
         }
         frames++;
-        frameBytes += frame.length;
-        if (fate == Element.PASS) {
-            copy.put(injected.address(), frame.length);
-            endSending(to, frame.length);
+        frameBytes += own.frameLength();
+        if (fate == Delivery.READY) {
+            delivery.contents().put(own.address(), own.frameLength());
+            delivery.end(to, own.frameLength());
         } else {
-            countDrop(fate);
+            ends.countDrop(fate == Delivery.WAIT ? DropReason.NO_BUFFER.ordinal() : fate, path);
         }
-        settle(source.transmitq(pair), to);
-    }
-
-    /** Adds up, then shows both drivers what was done: nobody sees a frame that is not counted yet. */
-    private void settle(final Vring from, final Vring to) {
-        if (frames != 0) {
-            count();
-        }
-        if (to != null) {
-            destination.calls.add(to.publishAndCall());
-        }
-        if (from != null) {
-            source.calls.add(from.publishAndCall());
-        }
-    }
-
-    private void count() {
-        source.receivedPackets.add(frames);
-        source.receivedBytes.add(frameBytes);
-        if (path != null) {
-            path.packets.add(frames);
-            path.bytes.add(frameBytes);
-        }
-        if (sentFrames != 0) {
-            destination.sentPackets.add(sentFrames);
-            destination.sentBytes.add(sentFrameBytes);
-        }
-        frames = 0;
-        frameBytes = 0;
-        sentFrames = 0;
-        sentFrameBytes = 0;
+        settle(ends.from(), to);
     }
 
     /** Whether a frame waits in the source ring for a receive buffer. */
     boolean isWaiting() {
-        return waiting && source.transmitq(pair) != null;
+        return delivery.isWaiting() && loadedFrom != null && loadedFrom == ends.from();
     }
 
     /** Asks the source's driver to kick; true when there is something to do already. Before the worker sleeps. */
     boolean enableKicks() {
-        final Vring from = source.transmitq(pair);
+        final Vring from = ends.from();
         return from != null && !suspended && from.queue().enableKicks() != 0 && !isWaiting();
     }
 
     /** Asks the source's driver not to kick. After the worker slept. */
     void suppressKicks() {
-        final Vring from = source.transmitq(pair);
+        final Vring from = ends.from();
         if (from != null && !suspended) {
             from.queue().suppressKicks();
         }
     }
 
-    /**
-     * Stands still after a memory fault until {@link #resume}. Either end may have caused it; what was completed at the
-     * healthy one is shown to its driver.
-     */
+    /** Stands still after a memory fault until {@link #resume}. Touches no guest memory: either end may be at fault. */
     void suspend() {
         suspended = true;
         loadedFrom = null;
-        final Vring from = source.transmitq(pair);
-        final Vring to = destination == null ? null : destination.receiveqFor(pair);
-        try {
-            settle(from, to);
-        } catch (final InternalError e) {
-            // The faulty end once more. The port that it belongs to is about to be broken.
+    }
+
+    boolean isSuspended() {
+        return suspended;
+    }
+
+    /** Goes on, once the guilty port is broken. What was completed before the fault is shown to its drivers now. */
+    void resume() {
+        if (suspended) {
+            suspended = false;
+            settle(ends.from(), ends.to());
         }
     }
 
-    void resume() {
-        suspended = false;
+    WireEnds ends() {
+        return ends;
     }
 }

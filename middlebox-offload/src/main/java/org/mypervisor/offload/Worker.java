@@ -1,18 +1,25 @@
 package org.mypervisor.offload;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.CountDownLatch;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.mypervisor.vhostuser.Vring;
+import org.mypervisor.virtqueue.MemoryProbe;
+import org.mypervisor.virtqueue.RingFault;
 
 /**
  * A thread that owns rings: it gives each of its wires a turn, executes commands between turns, and idles by its
  * strategy when there is nothing to do.
  *
- * <p>Other threads never touch what a worker owns; they hand in a command and wait for it.
+ * <p>Other threads never touch what a worker owns; they hand in a {@link Command} and wait for it.
+ *
+ * <p>A page that went away below a ring or buffer raises {@link InternalError}, by the JVM's rules possibly a little
+ * after the access, so the handler stands around the whole loop. It touches no guest memory: it suspends the wires that
+ * can have done it and wakes the watching thread, which finds the guilty port and calls {@link #resume}.
  */
 final class Worker {
     private static final Logger LOG = LogManager.getLogger(Worker.class);
@@ -22,22 +29,28 @@ final class Worker {
 
     private final int cpu;
     private final IdleStrategy idleStrategy;
+    private final Runnable onFault;
     private final Thread thread;
-    private final ConcurrentLinkedQueue<Runnable> commands = new ConcurrentLinkedQueue<>();
+    private final ConcurrentLinkedQueue<Command> commands = new ConcurrentLinkedQueue<>();
     private final List<Wire> assigned = new ArrayList<>();
     private Wire[] wires = {};
+    private Wire current;
+    private Wire previous;
     private boolean running = true;
     private volatile boolean faulted;
 
-    final Counter packets = new Counter();
     final Counter bursts = new Counter();
     final Counter busyNanos = new Counter();
     final Counter idleNanos = new Counter();
 
-    /** @param cpu to run on alone, or {@link #ANY_CPU} */
-    Worker(final int index, final int cpu, final IdleStrategy idleStrategy) {
+    /**
+     * @param cpu to run on alone, or {@link #ANY_CPU}
+     * @param onFault called by this thread when it suspended wires; must not block
+     */
+    Worker(final int index, final int cpu, final IdleStrategy idleStrategy, final Runnable onFault) {
         this.cpu = cpu;
         this.idleStrategy = idleStrategy;
+        this.onFault = onFault;
         this.thread = new Thread(this::run, "worker-" + index);
         thread.setDaemon(true);
     }
@@ -57,12 +70,28 @@ final class Worker {
     }
 
     private void run() {
-        if (cpu != ANY_CPU) {
-            Affinity.pinCurrentThread(cpu);
+        if (cpu != ANY_CPU && !Affinity.pinCurrentThread(cpu)) {
+            LOG.warn("{} cannot be pinned to CPU {}", thread.getName(), cpu);
         }
+        while (running) {
+            try {
+                loop();
+            } catch (final InternalError e) {
+                suspendSuspects();
+            } catch (final RuntimeException | Error e) {
+                // A mistake of ours costs the wire it happened on.
+                LOG.error("{}: giving up the rings of one wire", thread.getName(), e);
+                if (current != null) {
+                    current.ends().breakRings(RingFault.BACK_END_ERROR);
+                }
+            }
+        }
+    }
+
+    private void loop() {
         long before = System.nanoTime();
         while (running) {
-            final boolean worked = doWork() != 0;
+            final boolean worked = doWork();
             if (worked) {
                 idleStrategy.worked();
             } else {
@@ -74,48 +103,58 @@ final class Worker {
         }
     }
 
-    private void idle() {
-        try {
-            idleStrategy.idle(wires);
-        } catch (final InternalError e) {
-            suspendAll();
+    /** One turn of every wire, after what others asked for; false when there was nothing to do. */
+    private boolean doWork() {
+        for (Command command = commands.poll(); command != null; command = commands.poll()) {
+            execute(command);
         }
+        int turns = 0;
+        for (final Wire wire : wires) {
+            enter(wire);
+            if (wire.forward() != 0) {
+                turns++;
+            }
+        }
+        bursts.add(turns);
+        return turns != 0;
     }
 
-    /** For a memory fault that came to light outside any wire's turn. */
-    private void suspendAll() {
+    private void enter(final Wire wire) {
+        previous = current;
+        current = wire;
+    }
+
+    private void idle() {
+        if (!idleStrategy.isTimeToSleep()) {
+            Thread.onSpinWait();
+            return;
+        }
+        boolean workLeft = false;
+        boolean waiting = false;
         for (final Wire wire : wires) {
-            wire.suspend();
+            enter(wire);
+            workLeft |= wire.enableKicks();
+            waiting |= wire.isWaiting();
+        }
+        if (!workLeft) {
+            idleStrategy.sleep(waiting);
+        }
+        for (final Wire wire : wires) {
+            enter(wire);
+            wire.suppressKicks();
+        }
+        idleStrategy.worked();
+    }
+
+    private void suspendSuspects() {
+        if (current != null) {
+            current.suspend();
+        }
+        if (previous != null) {
+            previous.suspend();
         }
         faulted = true;
-    }
-
-    /** One turn of every wire, after what others asked for. */
-    private int doWork() {
-        for (Runnable command = commands.poll(); command != null; command = commands.poll()) {
-            command.run();
-        }
-        int frames = 0;
-        for (final Wire wire : wires) {
-            frames += turn(wire);
-        }
-        return frames;
-    }
-
-    private int turn(final Wire wire) {
-        try {
-            final int frames = wire.forward();
-            if (frames != 0) {
-                packets.add(frames);
-                bursts.add(1);
-            }
-            return frames;
-        } catch (final InternalError e) {
-            // A page below a ring or buffer went away. Which port's, the watching thread finds out.
-            wire.suspend();
-            faulted = true;
-            return 0;
-        }
+        onFault.run();
     }
 
     /** Whether a memory fault suspended wires since the last {@link #resume}. Any thread. */
@@ -123,42 +162,60 @@ final class Worker {
         return faulted;
     }
 
-    /** Lets suspended wires go on, once the guilty port is broken. */
-    void resume() {
+    /** The ports at suspended wires whose memory cannot be had. Any thread but the worker's. */
+    Set<Port> culprits(final MemoryProbe probe) {
+        final Set<Port> culprits = new HashSet<>();
         execute(() -> {
-            faulted = false;
             for (final Wire wire : wires) {
+                if (wire.isSuspended()) {
+                    wire.ends().findCulprits(probe, culprits);
+                }
+            }
+        });
+        return culprits;
+    }
+
+    /** Lets suspended wires go on, once the guilty port is broken. Any thread but the worker's. */
+    void resume() {
+        faulted = false;
+        execute(() -> {
+            for (final Wire wire : wires) {
+                enter(wire);
                 wire.resume();
             }
         });
     }
 
-    /** Executes a command between turns and returns when it is done. Any thread but the worker's. */
-    void execute(final Runnable command) {
-        final CountDownLatch done = new CountDownLatch(1);
-        commands.add(() -> {
+    /** A late memory fault of some wire may surface in a command that has nothing to do with it: it is repeated. */
+    private void execute(final Command command) {
+        for (int tries = 1; ; tries++) {
             try {
                 command.run();
+                return;
+            } catch (final InternalError e) {
+                suspendSuspects();
+                if (tries == Command.TRIES) {
+                    command.fail(e);
+                    return;
+                }
             } catch (final RuntimeException | Error e) {
-                LOG.error("{}: a command failed", thread.getName(), e);
-            } finally {
-                done.countDown();
+                command.fail(e);
+                return;
             }
-        });
+        }
+    }
+
+    /**
+     * Executes an action between turns and returns when it is done. Any thread but the worker's. The action may be
+     * repeated.
+     *
+     * @throws IllegalStateException when it was not done: then the worker may still use what it used before
+     */
+    void execute(final Runnable action) {
+        final Command command = new Command(action);
+        commands.add(command);
         idleStrategy.wake();
-        boolean interrupted = false;
-        while (true) {
-            try {
-                done.await();
-                break;
-            } catch (final InterruptedException e) {
-                // The caller is about to unmap what the worker uses: it has to wait.
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        command.await(thread);
     }
 
     /** Command context only. */

@@ -1,8 +1,10 @@
 package org.mypervisor.vhostuser;
 
+import org.mypervisor.virtqueue.RingFault;
+
 /**
  * Who runs the rings of one port. The session calls these methods from its own thread; each returns when the worker has
- * done what was asked, so that descriptors may be closed and memory unmapped afterwards.
+ * done what was asked, so that descriptors may be closed and memory unmapped afterwards. A method that throws has not done it: then neither may be touched.
  */
 public interface DataPlane {
     /** From now on the worker owns this ring. It polls it once at once: the driver may not kick again. */
@@ -23,4 +25,7 @@ public interface DataPlane {
      * @param mac 6 bytes
      */
     void announce(byte[] mac);
+
+    /** A ring was given up: adds to the port's statistics. */
+    void countFault(RingFault fault);
 }

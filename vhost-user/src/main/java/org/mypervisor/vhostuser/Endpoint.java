@@ -1,7 +1,6 @@
 package org.mypervisor.vhostuser;
 
 import java.io.IOException;
-import jnr.unixsocket.UnixSocketAddress;
 import jnr.unixsocket.UnixSocketChannel;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -67,6 +66,10 @@ public final class Endpoint implements AutoCloseable {
             } catch (final IOException e) {
                 LOG.warn("port {}: {}", port, e.getMessage());
                 pauseBeforeRetry();
+            } catch (final RuntimeException e) {
+                // A mistake of ours costs the connection, not the port.
+                LOG.error("port {}: the connection is given up", port, e);
+                pauseBeforeRetry();
             }
         }
     }
@@ -90,7 +93,7 @@ public final class Endpoint implements AutoCloseable {
     /** Null when nobody listens yet; then a second has passed. */
     private UnixSocketChannel connect() {
         try {
-            return UnixSocketChannel.open(new UnixSocketAddress(options.path().toString()));
+            return ConnectingSocket.connect(options.path());
         } catch (final IOException e) {
             LOG.debug("port {}: nobody listens on {}: {}", port, options.path(), e.getMessage());
             pauseBeforeRetry();
@@ -104,13 +107,7 @@ public final class Endpoint implements AutoCloseable {
 
     public State state() {
         final BackendSession current = session;
-        if (current == null) {
-            return State.DOWN;
-        }
-        if (current.isBroken()) {
-            return State.BROKEN;
-        }
-        return current.isUp() ? State.UP : State.DOWN;
+        return current == null ? State.DOWN : current.state();
     }
 
     /** The negotiated virtio features, 0 when there are none. */
@@ -130,11 +127,19 @@ public final class Endpoint implements AutoCloseable {
     /**
      * Breaks the port if its front-end cut the memory short. Any thread but a worker's.
      *
-     * @return true when it did
+     * @return true when it was found and broken now
      */
-    public boolean breakIfMemoryGone() {
+    public boolean breakIfCutShort() {
         final BackendSession current = session;
-        return current != null && current.breakIfMemoryGone();
+        return current != null && current.breakIfCutShort();
+    }
+
+    /** Breaks the port because of its memory. Any thread but a worker's. */
+    public void breakMemory(final String why) {
+        final BackendSession current = session;
+        if (current != null) {
+            current.breakMemory(why);
+        }
     }
 
     /** Ends the connection, stops the rings cleanly and removes our socket. */

@@ -37,20 +37,25 @@ public final class EventFd implements AutoCloseable {
     }
 
     /**
-     * Takes ownership of a received descriptor, which must be an eventfd: a pipe, file or socket could block a worker
-     * for ever.
+     * Takes the descriptor of a message, which must be an eventfd: a pipe, file or socket could block a worker for ever.
+     *
+     * @return null when the message has none
      */
-    static EventFd adopt(final int fd, final FrontendRequest request) throws ProtocolException {
+    static EventFd from(final FrontendRequest request, final Message message) throws ProtocolException {
+        if (message.fdCount() == 0) {
+            return null;
+        }
         final String kind;
         try {
-            kind = Files.readSymbolicLink(Path.of("/proc/self/fd/" + fd)).toString();
+            kind = Files.readSymbolicLink(Path.of("/proc/self/fd/" + message.peekFd(0)))
+                    .toString();
         } catch (final IOException e) {
             throw new ProtocolException(request, "fd: cannot tell its kind: " + e.getMessage());
         }
         if (!kind.equals("anon_inode:[eventfd]")) {
             throw new ProtocolException(request, "fd is " + kind + ", must be an eventfd");
         }
-        return new EventFd(fd);
+        return new EventFd(message.takeFd());
     }
 
     public int fd() {
@@ -60,11 +65,6 @@ public final class EventFd implements AutoCloseable {
     /** Adds one to the counter. Neither allocates nor fails: a full counter means that a signal is pending. */
     public void signal() {
         LIBC.write(fd, ONE, Long.BYTES);
-    }
-
-    /** Takes the counter back to zero; only for nonblocking eventfds of our own. */
-    public void drain(final long scratch) {
-        LIBC.read(fd, scratch, Long.BYTES);
     }
 
     @Override

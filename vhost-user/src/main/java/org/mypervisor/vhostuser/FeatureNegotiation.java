@@ -15,7 +15,6 @@ public final class FeatureNegotiation {
     private final long offered;
     private final long offeredProtocol;
     private long accepted;
-    private long acceptedProtocol;
 
     /** State of one connection, owned by its session. */
     public FeatureNegotiation(final DeviceOptions options) {
@@ -69,17 +68,11 @@ public final class FeatureNegotiation {
     /** SET_PROTOCOL_FEATURES: a subset of the offer. */
     void acceptProtocol(final long features) throws ProtocolException {
         checkSubset(FrontendRequest.SET_PROTOCOL_FEATURES, features, offeredProtocol);
-        acceptedProtocol = features;
     }
 
     /** Whether rings wait for SET_VRING_ENABLE; without the bit they are enabled from the start. */
     boolean hasProtocolFeatures() {
         return VirtioFeatures.has(accepted, VirtioFeatures.VHOST_USER_F_PROTOCOL_FEATURES);
-    }
-
-    /** The protocol features in force; 0 before SET_PROTOCOL_FEATURES. */
-    public long acceptedProtocol() {
-        return acceptedProtocol;
     }
 
     private static void checkSubset(final FrontendRequest request, final long features, final long offer)

@@ -37,7 +37,7 @@ public interface Libc {
     int MAP_SHARED = 1;
     int MAP_NORESERVE = 0x4000;
 
-    int SHUT_RDWR = 2;
+    int MFD_CLOEXEC = 1;
 
     Pointer mmap(Pointer address, @size_t long length, int protection, int flags, int fd, @off_t long offset);
 
@@ -54,15 +54,17 @@ public interface Libc {
 
     int poll(long fds, long count, int timeoutMillis);
 
-    long read(int fd, long buffer, @size_t long size);
+    int memfd_create(String name, int flags);
+
+    long pwrite(int fd, long buffer, @size_t long size, @off_t long offset);
+
+    int fstatfs(int fd, long statfs);
 
     /** For eventfds: a full counter answers EAGAIN, which is as good as written. */
     @IgnoreError
     long write(int fd, long buffer, @size_t long size);
 
     int close(int fd);
-
-    int shutdown(int socket, int how);
 
     int sched_setaffinity(int tid, @size_t long size, long mask);
 

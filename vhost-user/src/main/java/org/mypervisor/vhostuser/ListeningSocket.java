@@ -88,7 +88,7 @@ public final class ListeningSocket implements AutoCloseable {
     /** Only a refused connection tells that nobody is there; a datagram socket, for one, fails in another way. */
     private static boolean isServed(final Path path) {
         try {
-            UnixSocketChannel.open(new UnixSocketAddress(path.toString())).close();
+            ConnectingSocket.connect(path).close();
             return true;
         } catch (final IOException e) {
             final String refused = POSIX_CALLS.strerror(Errno.ECONNREFUSED.intValue());

@@ -9,6 +9,7 @@ import java.util.List;
 import jnr.ffi.Pointer;
 import jnr.posix.FileStat;
 import org.mypervisor.virtqueue.GuestMemory;
+import org.mypervisor.virtqueue.RawMemory;
 
 /**
  * The mappings behind one {@link GuestMemory}: vhost-user specification, section "Memory regions description".
@@ -20,11 +21,19 @@ final class MemoryTable implements AutoCloseable {
     private static final int MAX_REGIONS = 8;
     private static final int TABLE_HEADER_SIZE = 8;
     private static final int REGION_SIZE = 32;
+    private static final long PAGE = 4096;
+
+    /** All regions together; far more than any guest has, far less than would leave no address space for other ports. */
+    private static final long MAX_BYTES = 4L << 40;
+
+    private static final long FUSE_SUPER_MAGIC = 0x6573_5546;
+    private static final long NFS_SUPER_MAGIC = 0x6969;
+    private static final int STATFS_SIZE = 120;
 
     /** Identity of a mapped region: which bytes of which file lie where. */
     private record Region(long gpa, long uva, long size, long fileOffset, long device, long inode) {}
 
-    private record Mapping(Region region, int fd, long address, long length) {}
+    private record Mapping(Region region, int fd, long address, long length, long offset) {}
 
     private final List<Mapping> mappings;
     private final GuestMemory memory;
@@ -32,8 +41,7 @@ final class MemoryTable implements AutoCloseable {
     private MemoryTable(final List<Mapping> mappings) {
         this.mappings = mappings;
         this.memory = new GuestMemory(mappings.stream()
-                .map(m -> new GuestMemory.Region(
-                        m.region.gpa, m.region.uva, m.region.size, m.address + m.region.fileOffset))
+                .map(m -> new GuestMemory.Region(m.region.gpa, m.region.uva, m.region.size, m.address + m.offset))
                 .toList());
     }
 
@@ -88,10 +96,27 @@ final class MemoryTable implements AutoCloseable {
                     stat.dev(),
                     stat.ino());
             check(region, i, stat);
+            checkFileSystem(message.peekFd(i), i);
             checkOverlap(region, regions, i);
             regions.add(region);
         }
+        if (regions.stream().mapToLong(Region::size).sum() > MAX_BYTES) {
+            throw refused("more than 0x%x bytes in all regions", MAX_BYTES);
+        }
         return regions;
+    }
+
+    /** A page of a file that another process serves may never come, and a worker would wait for it. */
+    private static void checkFileSystem(final int fd, final int index) throws ProtocolException {
+        final long statfs = RawMemory.allocate(STATFS_SIZE);
+        try {
+            final long type = LIBC.fstatfs(fd, statfs) == 0 ? RawMemory.le64(statfs) : 0;
+            if (type == FUSE_SUPER_MAGIC || type == NFS_SUPER_MAGIC) {
+                throw refused("region %d: its file is on a file system that another process or machine serves", index);
+            }
+        } finally {
+            RawMemory.free(statfs, STATFS_SIZE);
+        }
     }
 
     private static void check(final Region region, final int index, final FileStat stat) throws ProtocolException {
@@ -99,7 +124,7 @@ final class MemoryTable implements AutoCloseable {
             throw refused("region %d: its descriptor is not a file in memory", index);
         }
         final long end = region.fileOffset + region.size;
-        if (region.size <= 0 || region.fileOffset < 0 || end < 0 || end > stat.st_size()) {
+        if (region.size <= 0 || region.size > MAX_BYTES || region.fileOffset < 0 || end < 0 || end > stat.st_size()) {
             throw refused(
                     "region %d: mmap_offset=0x%x size=0x%x, its file has 0x%x bytes",
                     index, region.fileOffset, region.size, stat.st_size());
@@ -127,22 +152,23 @@ final class MemoryTable implements AutoCloseable {
         return Long.compareUnsigned(b - a, aSize) < 0 || Long.compareUnsigned(a - b, bSize) < 0;
     }
 
-    /** Maps from the file's start, which needs no knowledge of its page size, and keeps the descriptor. */
+    /** Maps the region's pages and keeps the descriptor. */
     private static Mapping map(final Region region, final Message message) throws ProtocolException {
         final int fd = message.takeFd();
         final FileStat stat = POSIX_CALLS.allocateStat();
         POSIX_CALLS.fstat(fd, stat);
-        // munmap wants whole huge pages on hugetlbfs; st_blksize is the page size there.
-        final long page = Math.max(4096, stat.blockSize());
-        final long length = (region.fileOffset + region.size + page - 1) / page * page;
+        // mmap and munmap want whole pages, huge ones on hugetlbfs; st_blksize is the page size there.
+        final long page = Math.max(PAGE, stat.blockSize());
+        final long start = region.fileOffset / page * page;
+        final long length = (region.fileOffset - start + region.size + page - 1) / page * page;
         final Pointer address =
-                LIBC.mmap(null, length, Libc.PROT_READ_WRITE, Libc.MAP_SHARED | Libc.MAP_NORESERVE, fd, 0);
+                LIBC.mmap(null, length, Libc.PROT_READ_WRITE, Libc.MAP_SHARED | Libc.MAP_NORESERVE, fd, start);
         if (address == null || address.address() == -1) {
             final String why = Libc.lastError();
             LIBC.close(fd);
             throw refused("mmap of 0x%x bytes: %s", length, why);
         }
-        return new Mapping(region, fd, address.address(), length);
+        return new Mapping(region, fd, address.address(), length, region.fileOffset - start);
     }
 
     private static ProtocolException refused(final String format, final Object... args) {

@@ -11,6 +11,7 @@ public final class Vring {
     private final SplitVirtqueue queue;
     private final EventFd kick;
     private EventFd call;
+    private boolean callDue;
 
     /**
      * @param kick null when the front-end asks us to poll
@@ -41,15 +42,26 @@ public final class Vring {
     }
 
     /**
-     * Shows the driver all that was completed, and calls it if it wants that.
+     * Shows the driver all that was completed, and calls it if it wants that. Another ring's memory fault may interrupt
+     * this anywhere; the next time then does what is left.
      *
      * @return 1 when the driver was called, else 0
      */
     public int publishAndCall() {
-        if (!queue.publish() || !queue.isCallNeeded() || call == null) {
+        if (queue.hasUnpublished()) {
+            callDue = true;
+            queue.publish();
+        }
+        if (!callDue) {
             return 0;
         }
-        call.signal();
-        return 1;
+        int calls = 0;
+        if (queue.isCallNeeded() && call != null) {
+            call.signal();
+            calls = 1;
+        }
+        queue.callDecided();
+        callDue = false;
+        return calls;
     }
 }

@@ -25,8 +25,18 @@ final class VringState implements AutoCloseable {
     /** The fault that was already reported for {@link #vring}. */
     RingFault reported;
 
+    /** It could not start with what is known; only a new message about it is a reason to try again. */
+    boolean startFailed;
+
     boolean isReady() {
-        return kicked && addressed && size != 0 && vring == null;
+        return kicked && addressed && size != 0 && vring == null && !startFailed;
+    }
+
+    /** A kick message came: the ring may start. */
+    void replaceKick(final EventFd newKick) {
+        close(kick);
+        kick = newKick;
+        kicked = true;
     }
 
     /** Forgets what each start sends anew. */
@@ -45,7 +55,7 @@ final class VringState implements AutoCloseable {
         err = null;
     }
 
-    private static void close(final EventFd fd) {
+    static void close(final EventFd fd) {
         if (fd != null) {
             fd.close();
         }

@@ -207,10 +207,10 @@ class MemoryTableTest {
     @Test
     void shouldBreakPortWhenItsFileIsCutShort() {
         try (TestPort port = TestPort.running(folder)) {
-            assertFalse(port.endpoint.breakIfMemoryGone());
+            assertFalse(port.endpoint.breakIfCutShort());
             final long whole = port.memory.fileSize();
             port.memory.truncate(whole - 4096);
-            assertTrue(port.endpoint.breakIfMemoryGone());
+            assertTrue(port.endpoint.breakIfCutShort());
             assertEquals(Endpoint.State.BROKEN, port.endpoint.state());
             assertFalse(port.recorder.isStarted(0) || port.recorder.isStarted(1));
             assertEquals(1, port.frontend.err(0).drain());

@@ -5,6 +5,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.SplitVirtqueue;
 
 /**
@@ -13,6 +14,7 @@ import org.mypervisor.virtqueue.SplitVirtqueue;
  */
 final class Recorder implements DataPlane {
     private final List<String> events = new ArrayList<>();
+    private final List<RingFault> faults = new ArrayList<>();
     private final Map<Integer, Vring> rings = new TreeMap<>();
     private final Map<Integer, Boolean> enabled = new TreeMap<>();
 
@@ -41,6 +43,16 @@ final class Recorder implements DataPlane {
     public synchronized void setCall(final int index, final EventFd call) {
         events.add("setCall " + index);
         rings.get(index).setCall(call);
+    }
+
+    @Override
+    public synchronized void countFault(final RingFault fault) {
+        faults.add(fault);
+    }
+
+    /** What was given up, in the order in which it was counted. */
+    synchronized List<RingFault> faults() {
+        return List.copyOf(faults);
     }
 
     @Override

@@ -17,6 +17,12 @@ public final class DescriptorChain {
     /** A chain of more bytes than this is refused: the largest frame is 64 KiB and some headers. */
     private static final int MAX_BYTES = 1 << 30;
 
+    /**
+     * Descriptors that a chain may have, however long its ring is; more are taken for a loop. QEMU's own limit. It
+     * bounds what one frame can cost.
+     */
+    private static final int MAX_DESCRIPTORS = 1024;
+
     /** Room for the longest chains of usual drivers even on short rings (Linux builds indirect tables of up to 19). */
     private static final int MIN_PIECES = 256;
 
@@ -31,6 +37,10 @@ public final class DescriptorChain {
     private int pieces;
     private int bytes;
     private RingFault fault;
+    /** The last indirect table, for {@link #isWhole}. */
+    private long tableAddress = GuestMemory.UNMAPPED;
+
+    private long tableLength;
 
     /**
      * @param queueSize entries of the ring, which bounds a chain's length
@@ -42,7 +52,7 @@ public final class DescriptorChain {
         this.memory = memory;
         this.requiredDirection = writable ? VIRTQ_DESC_F_WRITE : 0;
         this.indirectAllowed = indirectAllowed;
-        final int capacity = Math.max(MIN_PIECES, queueSize);
+        final int capacity = Math.max(MIN_PIECES, Math.min(queueSize, MAX_DESCRIPTORS));
         this.pieceAddress = new long[capacity];
         this.pieceLength = new int[capacity];
     }
@@ -52,10 +62,12 @@ public final class DescriptorChain {
         return pieces;
     }
 
+    /** Host address of a piece, valid until the next {@code clear}. */
     public long pieceAddress(final int index) {
         return pieceAddress[index];
     }
 
+    /** Bytes of a piece, above 0. */
     public int pieceLength(final int index) {
         return pieceLength[index];
     }
@@ -98,7 +110,8 @@ public final class DescriptorChain {
      */
     private RingFault walk(final long table, final long tableGpa, final int tableSize, final int first) {
         int slot = first;
-        for (int seen = 0; seen < tableSize; seen++) {
+        final int limit = Math.min(tableSize, MAX_DESCRIPTORS);
+        for (int seen = 0; seen < limit; seen++) {
             if (slot >= tableSize) {
                 return RingFault.INDEX_OUT_OF_RANGE;
             }
@@ -139,8 +152,10 @@ public final class DescriptorChain {
                 || descriptors > pieceAddress.length) {
             return RingFault.BAD_INDIRECT;
         }
+        tableAddress = memory.translate(gpa, length);
+        tableLength = length;
         // A table that crosses from one region into the next is legal and rare: its descriptors are translated singly.
-        return walk(memory.translate(gpa, length), gpa, (int) descriptors, 0);
+        return walk(tableAddress, gpa, (int) descriptors, 0);
     }
 
     private RingFault addBuffer(final long gpa, final long length) {
@@ -182,5 +197,15 @@ public final class DescriptorChain {
         pieces++;
         bytes += (int) length;
         return null;
+    }
+
+    /** Whether every page of the pieces and of the last indirect table can be read. */
+    boolean isWhole(final MemoryProbe probe) {
+        for (int i = 0; i < pieces; i++) {
+            if (!probe.isReadable(pieceAddress[i], pieceLength[i])) {
+                return false;
+            }
+        }
+        return tableAddress == GuestMemory.UNMAPPED || probe.isReadable(tableAddress, tableLength);
     }
 }

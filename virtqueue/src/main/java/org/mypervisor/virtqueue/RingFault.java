@@ -19,12 +19,14 @@ public enum RingFault {
     AVAIL_IDX_JUMP(true),
     /** A head or {@code next} that is not below the queue's size. */
     INDEX_OUT_OF_RANGE(true),
-    /** More descriptors in a chain than in its table: a loop. */
+    /** More descriptors in a chain than in its table, or than any chain has: a loop. */
     CHAIN_LOOP(true),
     /** An indirect table within an indirect table, beside NEXT, of a wrong length, or without the feature. */
     BAD_INDIRECT(true),
     /** The memory below the ring went away, for instance because its file was truncated. */
-    MEMORY_GONE(true);
+    MEMORY_GONE(true),
+    /** A mistake of our own while we ran it. */
+    BACK_END_ERROR(true);
 
     private static final RingFault[] VALUES = values();
 

@@ -111,21 +111,25 @@ public final class SplitVirtqueue {
 
     /**
      * Chains that the driver made available and that are not completed, 0..size. Looks at the driver's index only when
-     * those known are used up.
+     * those known are used up. A broken ring has none.
      */
     public int available() {
         final int known = (availIdx - next) & 0xFFFF;
-        return known != 0 ? known : refreshAvailable();
+        return known != 0 && fault == null ? known : refreshAvailable();
     }
 
-    /** As {@link #available}, looking at the driver's index in any case. */
+    /**
+     * As {@link #available}, looking at the driver's index in any case. An index that jumps or goes back breaks the
+     * ring, so the answer never shrinks while nothing is completed.
+     */
     public int refreshAvailable() {
         if (fault != null) {
             return 0;
         }
+        final int known = (availIdx - next) & 0xFFFF;
         final int idx = VirtqAvail.idxAcquire(avail);
         final int count = (idx - next) & 0xFFFF;
-        if (count > size) {
+        if (count > size || count < known) {
             fault = RingFault.AVAIL_IDX_JUMP;
             return 0;
         }
@@ -175,18 +179,19 @@ public final class SplitVirtqueue {
         next = (next + 1) & 0xFFFF;
     }
 
+    /** Whether something was completed that the driver does not see yet. */
+    public boolean hasUnpublished() {
+        return publishedIdx != next;
+    }
+
     /** Shows the driver all that was completed; its acquire of {@code used.idx} pairs with our release. */
-    public boolean publish() {
-        if (publishedIdx == next) {
-            return false;
-        }
-        publishedIdx = next;
+    public void publish() {
         VirtqUsed.putIdxRelease(used, next);
-        return true;
+        publishedIdx = next;
     }
 
     /**
-     * Whether the driver wants a call for what was published since the last time, virtio 1.2 §2.7.7.
+     * Whether the driver wants a call for what was published since the last {@link #callDecided}, virtio 1.2 §2.7.7.
      *
      * <p>The fence orders our store of {@code used.idx} before our load of the driver's wish; it pairs with the driver's
      * own between storing the wish and looking at {@code used.idx} once more.
@@ -196,12 +201,14 @@ public final class SplitVirtqueue {
         if (!eventIdx) {
             return (VirtqAvail.flags(avail) & VirtqAvail.VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
         }
-        final int old = signalledIdx;
-        final boolean first = !signalledOnce;
+        final int usedEvent = VirtqAvail.usedEvent(avail, size);
+        return !signalledOnce || ((publishedIdx - usedEvent - 1) & 0xFFFF) < ((publishedIdx - signalledIdx) & 0xFFFF);
+    }
+
+    /** The driver was called for what was published, or found not to want that. */
+    public void callDecided() {
         signalledIdx = publishedIdx;
         signalledOnce = true;
-        final int usedEvent = VirtqAvail.usedEvent(avail, size);
-        return first || ((publishedIdx - usedEvent - 1) & 0xFFFF) < ((publishedIdx - old) & 0xFFFF);
     }
 
     /**
@@ -233,5 +240,13 @@ public final class SplitVirtqueue {
         }
         RawMemory.fullFence();
         return refreshAvailable();
+    }
+
+    /** Whether every page of the ring's parts and of its chain's buffers can still be read. After a fault only. */
+    public boolean isWhole(final MemoryProbe probe) {
+        return probe.isReadable(desc, (long) size * VirtqDesc.SIZE)
+                && probe.isReadable(avail, VirtqAvail.size(size, eventIdx))
+                && probe.isReadable(used, VirtqUsed.size(size, eventIdx))
+                && chain.isWhole(probe);
     }
 }

@@ -76,7 +76,8 @@ class SplitVirtqueueTest {
             assertEquals(2, ring.device.available());
             ring.device.complete(ring.device.head(0), 150);
             ring.device.complete(ring.device.head(0), 1);
-            assertTrue(ring.device.publish());
+            assertTrue(ring.device.hasUnpublished());
+            ring.device.publish();
             assertEquals(new UsedElement(first, 150), ring.driver.pollUsed());
             assertEquals(new UsedElement(second, 1), ring.driver.pollUsed());
         }
@@ -89,9 +90,10 @@ class SplitVirtqueueTest {
             ring.device.available();
             ring.device.complete(ring.device.head(0), 0);
             assertEquals(0, ring.ring().usedIdx());
-            assertTrue(ring.device.publish());
+            assertTrue(ring.device.hasUnpublished());
+            ring.device.publish();
             assertEquals(1, ring.ring().usedIdx());
-            assertFalse(ring.device.publish(), "nothing new to publish");
+            assertFalse(ring.device.hasUnpublished(), "nothing new to publish");
         }
     }
 
@@ -103,7 +105,7 @@ class SplitVirtqueueTest {
             assertNull(ring.load());
             assertEquals(2, ring.device.available());
             assertEquals(1, ring.device.head(1));
-            assertFalse(ring.device.publish());
+            assertFalse(ring.device.hasUnpublished());
             assertEquals(0, ring.device.next(), "GET_VRING_BASE tells what was completed, not what was seen");
             ring.restart();
             assertEquals(2, ring.device.available());
@@ -192,7 +194,7 @@ class SplitVirtqueueTest {
             assertEquals(0, ring.device.available());
             assertEquals(0, ring.device.enableKicks());
             ring.device.suppressKicks();
-            assertFalse(ring.device.publish());
+            assertFalse(ring.device.hasUnpublished());
             assertEquals(RingFault.MEMORY_GONE, ring.device.fault());
             assertArrayEquals(before, ring.memory.read(ring.layout.usedGpa(), 6 + 8 * 8));
             ring.restart();

@@ -1,0 +1,109 @@
+package org.mypervisor.offload;
+
+import org.mypervisor.vhostuser.Vring;
+
+/**
+ * The far end of a wire: finds room for a frame in the destination, decides how long it may wait for it, and counts what
+ * was sent. {@link #begin}, then the frame's bytes into {@link #contents}, then {@link #end}.
+ *
+ * <p>Owned by the wire's worker.
+ */
+final class Delivery {
+    /** Go on: there is room. Other answers are {@link #WAIT} or the ordinal of a {@link DropReason}. */
+    static final int READY = -1;
+
+    /** No room yet; try the same frame again in a later turn. */
+    static final int WAIT = -2;
+
+    private final Port destination;
+    private final ReceiveBuffers buffers = new ReceiveBuffers();
+    private final FrameCopy contents = new FrameCopy();
+
+    private boolean waiting;
+    private long waitingSince;
+    /** A frame has waited in vain; those behind it do not, until there is a buffer. */
+    private boolean congested;
+
+    private int frames;
+    private long bytes;
+
+    Delivery(final Port destination) {
+        this.destination = destination;
+    }
+
+    /** At the start of each turn. */
+    void beginTurn() {
+        buffers.beginTurn();
+    }
+
+    /** A frame is about to be delivered that has not waited yet. */
+    void newFrame() {
+        waiting = false;
+    }
+
+    /** Whether a frame waits for room. */
+    boolean isWaiting() {
+        return waiting;
+    }
+
+    /**
+     * Sets buffers aside and writes the header.
+     *
+     * @param to the destination's ring, or null while it is not up
+     */
+    int begin(final Vring to, final int frameLength) {
+        if (to == null || to.queue().fault() != null) {
+            return DropReason.DOWN.ordinal();
+        }
+        final int netHdrSize = to.queue().netHdrSize();
+        final int outcome = buffers.reserve(to.queue(), netHdrSize + frameLength, destination);
+        if (outcome == ReceiveBuffers.RESERVED) {
+            congested = false;
+            contents.begin(buffers.chain());
+            contents.putNetHdr(netHdrSize, buffers.count());
+            return READY;
+        }
+        if (outcome == ReceiveBuffers.LATER) {
+            return WAIT;
+        }
+        return outcome == DropReason.NO_BUFFER.ordinal() ? waitOrDrop() : outcome;
+    }
+
+    /** Takes the frame's bytes, in order. */
+    FrameCopy contents() {
+        return contents;
+    }
+
+    /** Hands the filled buffers over, to be seen by the driver at the end of the turn. */
+    void end(final Vring to, final int frameLength) {
+        buffers.complete(to.queue(), to.queue().netHdrSize() + frameLength);
+        frames++;
+        bytes += frameLength;
+    }
+
+    private int waitOrDrop() {
+        if (congested) {
+            return DropReason.NO_BUFFER.ordinal();
+        }
+        final long now = System.nanoTime();
+        if (!waiting) {
+            waiting = true;
+            waitingSince = now;
+        }
+        if (now - waitingSince < destination.waitNanos()) {
+            return WAIT;
+        }
+        congested = true;
+        return DropReason.NO_BUFFER.ordinal();
+    }
+
+    /** Adds what was sent to the destination's counters. */
+    void count() {
+        if (frames != 0) {
+            destination.sentPackets.add(frames);
+            destination.sentBytes.add(bytes);
+            frames = 0;
+            bytes = 0;
+        }
+    }
+}
