@@ -14,6 +14,7 @@ import org.apache.logging.log4j.Logger;
 import org.mypervisor.offload.config.ExpandedPath;
 import org.mypervisor.offload.config.PortSpec;
 import org.mypervisor.offload.config.Topology;
+import org.mypervisor.offload.control.RulesReport;
 import org.mypervisor.offload.control.StatsReport;
 import org.mypervisor.offload.rules.RuleFileException;
 import org.mypervisor.vhostuser.DeviceOptions;
@@ -196,6 +197,11 @@ public final class Backend implements AutoCloseable {
                 workers.stream()
                         .map(worker -> StatsCollector.worker(worker, ports))
                         .toList());
+    }
+
+    /** Hits of all rules now. Any thread. */
+    public RulesReport rules() {
+        return new RulesReport(paths.stream().flatMap(StatsCollector::filters).toList());
     }
 
     /**

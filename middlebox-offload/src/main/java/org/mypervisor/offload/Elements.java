@@ -155,7 +155,7 @@ public final class Elements {
      *
      * @throws RuleFileException with the mistakes of all files
      */
-    public void reloadRules() throws RuleFileException {
+    public synchronized void reloadRules() throws RuleFileException {
         final Map<Rules, RuleSet> loaded = new LinkedHashMap<>();
         final Mistakes mistakes = new Mistakes();
         for (final Map.Entry<Path, Rules> file : ruleFiles.entrySet()) {

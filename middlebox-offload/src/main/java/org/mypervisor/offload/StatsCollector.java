@@ -5,6 +5,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.mypervisor.offload.control.RulesReport;
 import org.mypervisor.offload.control.StatsReport;
 import org.mypervisor.vhostuser.Endpoint;
 import org.mypervisor.virtqueue.RingFault;
@@ -82,5 +85,27 @@ final class StatsCollector {
             stats.add(new StatsReport.ElementStats(name, sums));
         }
         return stats;
+    }
+
+    /** The filters of a path, each summed over the source's queues. */
+    static Stream<RulesReport.FilterStats> filters(final Path path) {
+        return IntStream.range(0, path.elements().get(0).length)
+                .filter(i -> path.elements().get(0)[i] instanceof FilterElement)
+                .mapToObj(i -> new RulesReport.FilterStats(path.text(), hits(path, i)));
+    }
+
+    private static List<RulesReport.RuleStats> hits(final Path path, final int element) {
+        final Map<String, Long> sums = new LinkedHashMap<>();
+        for (final Element[] queue : path.elements()) {
+            // The line number keeps two rules of the same words apart.
+            int line = 0;
+            for (final FilterElement.RuleHits hits : ((FilterElement) queue[element]).hits()) {
+                sums.merge(line++ + " " + hits.rule(), hits.frames(), Long::sum);
+            }
+        }
+        return sums.entrySet().stream()
+                .map(sum -> new RulesReport.RuleStats(
+                        sum.getKey().substring(sum.getKey().indexOf(' ') + 1), sum.getValue()))
+                .toList();
     }
 }

@@ -26,6 +26,7 @@ import org.mypervisor.driversim.GuestMemoryFile;
 import org.mypervisor.driversim.LegalOddity;
 import org.mypervisor.driversim.NetDriver;
 import org.mypervisor.driversim.NetOptions;
+import org.mypervisor.offload.control.RulesReport;
 
 /** Frames cross byte by byte, whatever the two drivers negotiated and however they cut their buffers. */
 final class ForwardingTest {
@@ -165,6 +166,11 @@ final class ForwardingTest {
             assertEquals(50, backend.port("b").sent().packets());
             assertEquals(100, backend.port("a").received().packets());
             assertEquals(100 * 60, backend.port("a").received().bytes());
+            assertEquals(
+                    List.of(
+                            new RulesReport.RuleStats("deny ether type 0x88cc", 50),
+                            new RulesReport.RuleStats("default allow", 50)),
+                    backend.backend().rules().filters().get(0).rules());
         }
     }
 

@@ -24,6 +24,7 @@ import picocli.CommandLine.ParameterException;
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {RunCommand.class, CheckCommand.class, StatsCommand.class, HelpCommand.class})
 public final class Main implements Runnable {
+    private static final String NAME = "mypervisor: ";
     static final int FAILED = 1;
     static final int WRONG_ARGUMENTS = 2;
 
@@ -39,11 +40,15 @@ public final class Main implements Runnable {
     private static int execute(final String[] args) {
         return new CommandLine(new Main())
                 .setExecutionExceptionHandler((e, commandLine, parsed) -> {
-                    printError(commandLine, e.getMessage() == null ? e.toString() : e.getMessage());
-                    return e instanceof WrongConfigurationException ? WRONG_ARGUMENTS : FAILED;
+                    if (e instanceof WrongConfigurationException wrong) {
+                        print(commandLine, wrong.isAtPlaces() ? "" : NAME, wrong.getMessage());
+                        return WRONG_ARGUMENTS;
+                    }
+                    print(commandLine, NAME, e.getMessage() == null ? e.toString() : e.getMessage());
+                    return FAILED;
                 })
                 .setParameterExceptionHandler((e, unused) -> {
-                    printError(e.getCommandLine(), e.getMessage());
+                    print(e.getCommandLine(), NAME, e.getMessage());
                     final String name = e.getCommandLine().getCommandSpec().qualifiedName(" ");
                     e.getCommandLine().getErr().println("Try '" + name + " --help'.");
                     return WRONG_ARGUMENTS;
@@ -51,9 +56,9 @@ public final class Main implements Runnable {
                 .execute(args);
     }
 
-    private static void printError(final CommandLine commandLine, final String message) {
+    private static void print(final CommandLine commandLine, final String prefix, final String message) {
         final PrintWriter err = commandLine.getErr();
-        message.lines().forEach(line -> err.println("mypervisor: " + line));
+        message.lines().forEach(line -> err.println(prefix + line));
     }
 
     @Override

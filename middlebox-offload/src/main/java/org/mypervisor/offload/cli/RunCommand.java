@@ -78,7 +78,7 @@ final class RunCommand implements Callable<Integer> {
 
     private ControlServer control(final Backend backend) {
         try {
-            return options.control == null ? null : new ControlServer(options.control, backend::stats);
+            return options.control == null ? null : new ControlServer(options.control, backend::stats, backend::rules);
         } catch (final IOException e) {
             throw new WrongConfigurationException("--control: " + e.getMessage());
         }

@@ -45,6 +45,7 @@ final class RunOptions {
     @Option(
             names = "--duration",
             paramLabel = "SECONDS",
+            converter = Seconds.class,
             description = "Stop after so many seconds. Default: run until SIGTERM or SIGINT.")
     Double duration;
 
@@ -69,6 +70,9 @@ final class RunOptions {
                 final String[] ends = part.split("-", 2);
                 final int first = cpu(ends[0], text);
                 final int last = cpu(ends[ends.length - 1], text);
+                if (first > last) {
+                    throw new TypeConversionException("'" + part + "' goes backwards; write " + last + "-" + first);
+                }
                 for (int cpu = first; cpu <= last; cpu++) {
                     if (cpus.contains(cpu)) {
                         throw new TypeConversionException("CPU " + cpu + " stands twice in '" + text + "'");
@@ -90,6 +94,22 @@ final class RunOptions {
             } catch (final NumberFormatException | IndexOutOfBoundsException e) {
                 throw new TypeConversionException("'" + whole + "' is no list of CPUs such as 1 or 2-3,6");
             }
+        }
+    }
+
+    /** Reads a positive number. */
+    static final class Seconds implements ITypeConverter<Double> {
+        @Override
+        public Double convert(final String text) {
+            try {
+                final double seconds = Double.parseDouble(text);
+                if (seconds > 0) {
+                    return seconds;
+                }
+            } catch (final NumberFormatException e) {
+                // Refused below.
+            }
+            throw new TypeConversionException("'" + text + "' is no number of seconds above 0, such as 60 or 0.5");
         }
     }
 

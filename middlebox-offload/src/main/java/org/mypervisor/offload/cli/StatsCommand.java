@@ -5,6 +5,8 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.mypervisor.offload.control.ControlClient;
+import org.mypervisor.offload.control.ControlServer;
+import org.mypervisor.offload.control.StatsReport;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -38,30 +40,38 @@ final class StatsCommand implements Callable<Integer> {
     @Option(names = "--json", description = "JSON as of GET /v1/stats instead of a table.")
     private boolean json;
 
+    @Option(names = "--rules", description = "Hits of every rule instead: how often it was the first to match.")
+    private boolean rules;
+
     @Option(names = "--watch", description = "Prints anew every second, with rates, until interrupted.")
     private boolean watch;
+
+    private StatsReport before;
 
     @Override
     public Integer call() throws IOException, InterruptedException {
         final PrintWriter out = spec.commandLine().getOut();
         final ControlClient client = new ControlClient(control);
-        if (!watch) {
-            out.println(json ? client.get("/v1/stats") : StatsTable.of(client.stats(), null));
-            out.flush();
-            return 0;
-        }
-        StatsTable.Sample before = null;
-        while (true) {
-            if (json) {
-                out.println(client.get("/v1/stats"));
-            } else {
-                final StatsTable.Sample now = new StatsTable.Sample(client.stats());
-                out.print(CLEAR_SCREEN);
-                out.println(StatsTable.of(now.report(), before));
-                before = now;
-            }
-            out.flush();
+        out.println(text(client));
+        out.flush();
+        while (watch) {
             Thread.sleep(WATCH_MILLIS);
+            out.println((json ? "" : CLEAR_SCREEN) + text(client));
+            out.flush();
         }
+        return 0;
+    }
+
+    private String text(final ControlClient client) throws IOException {
+        if (json) {
+            return client.get(rules ? ControlServer.RULES : ControlServer.STATS);
+        }
+        if (rules) {
+            return StatsTable.of(client.rules());
+        }
+        final StatsReport now = client.stats();
+        final String table = StatsTable.of(now, before);
+        before = now;
+        return table;
     }
 }

@@ -2,17 +2,15 @@ package org.mypervisor.offload.cli;
 
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.mypervisor.offload.control.RulesReport;
 import org.mypervisor.offload.control.StatsReport;
 
 /** The counters as text for people. */
 final class StatsTable {
-    /** A report to compare a later one with. */
-    record Sample(StatsReport report) {}
-
     private StatsTable() {}
 
     /** @param before an earlier report, for rates, or null */
-    static String of(final StatsReport report, final Sample before) {
+    static String of(final StatsReport report, final StatsReport before) {
         final StringBuilder text = new StringBuilder();
         text.append("up %.0f s%n".formatted(report.uptimeS()));
         text.append("%n%-16s %-7s %14s %14s %10s %10s  %s%n"
@@ -51,13 +49,22 @@ final class StatsTable {
         return text.toString().stripTrailing();
     }
 
-    private static String rate(final StatsReport report, final Sample before, final int path) {
-        if (before == null || path >= before.report().paths().size()) {
+    static String of(final RulesReport report) {
+        final StringBuilder text = new StringBuilder();
+        for (final RulesReport.FilterStats filter : report.filters()) {
+            text.append("%s%n%14s  %s%n".formatted(filter.path(), "hits", "rule"));
+            filter.rules().forEach(rule -> text.append("%14d  %s%n".formatted(rule.hits(), rule.rule())));
+        }
+        return text.isEmpty() ? "no path has a filter" : text.toString().stripTrailing();
+    }
+
+    private static String rate(final StatsReport report, final StatsReport before, final int path) {
+        if (before == null || path >= before.paths().size()) {
             return before == null ? "" : "%11s".formatted("-");
         }
-        final double seconds = report.uptimeS() - before.report().uptimeS();
-        final long packets = report.paths().get(path).packets()
-                - before.report().paths().get(path).packets();
+        final double seconds = report.uptimeS() - before.uptimeS();
+        final long packets =
+                report.paths().get(path).packets() - before.paths().get(path).packets();
         return "%11.0f".formatted(seconds <= 0 ? 0 : packets / seconds);
     }
 

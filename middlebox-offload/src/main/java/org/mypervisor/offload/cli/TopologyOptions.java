@@ -55,7 +55,7 @@ final class TopologyOptions {
         try {
             return Config.load(Optional.ofNullable(file), ports, paths, middleboxes);
         } catch (final ConfigException e) {
-            throw new WrongConfigurationException(e.getMessage());
+            throw WrongConfigurationException.atPlaces(e.getMessage());
         }
     }
 }

@@ -5,13 +5,13 @@ import java.util.List;
 import java.util.Optional;
 import org.mypervisor.offload.rules.Mistake;
 import org.mypervisor.offload.rules.Mistakes;
+import org.mypervisor.vhostuser.SocketOptions;
 
 /** Reads the keys of a {@code --port}. */
 final class PortParser {
     /** Bytes of a socket path: sun_path has 108, the last of them a zero (unix(7)). */
-    static final int MAX_SOCKET_PATH = 107;
-
     private static final List<String> TYPES = List.of(PortSpec.VHOST_USER);
+
     private static final List<String> KEYS = List.of(
             "id",
             "type",
@@ -80,11 +80,11 @@ final class PortParser {
             return "";
         }
         final int length = path.text().getBytes(StandardCharsets.UTF_8).length;
-        if (length > MAX_SOCKET_PATH) {
+        if (length > SocketOptions.MAX_PATH_BYTES) {
             mistakes.add(
                     path.place(),
-                    "the socket path has " + length + " bytes, and a UNIX socket takes at most " + MAX_SOCKET_PATH
-                            + "; choose a shorter one");
+                    "the socket path has " + length + " bytes, and a UNIX socket takes at most "
+                            + SocketOptions.MAX_PATH_BYTES + "; choose a shorter one");
         }
         if (path.text().indexOf('\0') >= 0) {
             mistakes.add(path.place(), "a socket path cannot hold a zero byte");

@@ -28,7 +28,12 @@ public final class ControlClient {
 
     /** @throws IOException says what is wrong with the socket or the answer */
     public StatsReport stats() throws IOException {
-        return StatsReport.fromJson(get("/v1/stats"));
+        return StatsReport.fromJson(get(ControlServer.STATS));
+    }
+
+    /** @throws IOException says what is wrong with the socket or the answer */
+    public RulesReport rules() throws IOException {
+        return RulesReport.fromJson(get(ControlServer.RULES));
     }
 
     /** The body of a successful answer. */

@@ -2,7 +2,9 @@ package org.mypervisor.offload.control;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import jnr.unixsocket.UnixSocketChannel;
@@ -26,26 +28,35 @@ import org.mypervisor.vhostuser.ListeningSocket;
 import org.mypervisor.vhostuser.SocketOptions;
 
 /**
- * The control socket: {@code GET /v1/stats} answers {@link StatsReport} as JSON.
+ * The control socket: {@code GET /v1/stats} answers a {@link StatsReport} as JSON, {@code GET /v1/rules} a
+ * {@link RulesReport}.
  *
  * <p>One thread accepts, one short-lived thread serves each client; none of them touches the packet way.
  */
 public final class ControlServer implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(ControlServer.class);
 
+    /** Counters of ports, paths and workers. */
+    public static final String STATS = "/v1/stats";
+
+    /** Hits of rules. */
+    public static final String RULES = "/v1/rules";
+
     private static final int MODE = 0660;
     private static final int RETRY_MILLIS = 1000;
 
     private final FdWaiter waiter = new FdWaiter();
     private final ListeningSocket listening;
-    private final Supplier<StatsReport> stats;
+    private final Map<String, Supplier<String>> resources;
     private final HttpService service;
     private final Set<UnixSocketChannel> clients = ConcurrentHashMap.newKeySet();
     private final Thread thread = new Thread(this::accept, "control");
 
     /** @throws IOException when the socket cannot be had; the message says why and what to do */
-    public ControlServer(final Path path, final Supplier<StatsReport> stats) throws IOException {
-        this.stats = stats;
+    public ControlServer(final Path path, final Supplier<StatsReport> stats, final Supplier<RulesReport> rules)
+            throws IOException {
+        this.resources = new TreeMap<>(Map.of(
+                STATS, () -> stats.get().toJson(), RULES, () -> rules.get().toJson()));
         this.listening = ListeningSocket.bind(new SocketOptions(path, true, MODE, null, null));
         this.service = new HttpService(
                 HttpProcessors.server("mypervisor"),
@@ -86,14 +97,15 @@ public final class ControlServer implements AutoCloseable {
     }
 
     private ClassicHttpResponse answer(final ClassicHttpRequest request) {
-        if (!request.getPath().equals("/v1/stats")) {
-            return text(HttpStatus.SC_NOT_FOUND, "there is nothing here but GET /v1/stats");
+        final Supplier<String> resource = resources.get(request.getPath());
+        if (resource == null) {
+            return text(HttpStatus.SC_NOT_FOUND, "there is nothing here but " + String.join(", ", resources.keySet()));
         }
         if (!Method.GET.isSame(request.getMethod())) {
-            return text(HttpStatus.SC_METHOD_NOT_ALLOWED, "/v1/stats answers GET only");
+            return text(HttpStatus.SC_METHOD_NOT_ALLOWED, request.getPath() + " answers GET only");
         }
         final ClassicHttpResponse response = new BasicClassicHttpResponse(HttpStatus.SC_OK);
-        response.setEntity(new StringEntity(stats.get().toJson(), ContentType.APPLICATION_JSON));
+        response.setEntity(new StringEntity(resource.get(), ContentType.APPLICATION_JSON));
         return response;
     }
 

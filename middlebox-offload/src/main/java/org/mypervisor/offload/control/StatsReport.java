@@ -1,9 +1,6 @@
 package org.mypervisor.offload.control;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.List;
 import java.util.Map;
 
@@ -15,11 +12,6 @@ import java.util.Map;
  * @param uptimeS seconds since the back-end started
  */
 public record StatsReport(double uptimeS, List<PortStats> ports, List<PathStats> paths, List<WorkerStats> workers) {
-    private static final JsonMapper MAPPER = JsonMapper.builder()
-            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-            .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-            .build();
-
     /** @param bytes without virtio-net header and FCS */
     public record Traffic(long packets, long bytes) {}
 
@@ -54,15 +46,11 @@ public record StatsReport(double uptimeS, List<PortStats> ports, List<PathStats>
     public record WorkerStats(int cpu, long packets, long bursts, long busyNs, long idleNs) {}
 
     public String toJson() {
-        try {
-            return MAPPER.writeValueAsString(this);
-        } catch (final JsonProcessingException e) {
-            throw new IllegalStateException("a record of numbers and texts always has a JSON form", e);
-        }
+        return Json.write(this);
     }
 
     /** @throws JsonProcessingException when the text is not a report */
     public static StatsReport fromJson(final String json) throws JsonProcessingException {
-        return MAPPER.readValue(json, StatsReport.class);
+        return Json.read(json, StatsReport.class);
     }
 }

@@ -36,6 +36,9 @@ final class ControlServerTest {
             List.of(new StatsReport.PathStats("a -> b", 3, 180, Map.of("denied", 1L), List.of())),
             List.of(new StatsReport.WorkerStats(1, 3, 2, 100, 200)));
 
+    private static final RulesReport RULES = new RulesReport(List.of(new RulesReport.FilterStats(
+            "a -> filter(rules=x) -> b", List.of(new RulesReport.RuleStats("deny arp", 4)))));
+
     @TempDir
     private Path folder;
 
@@ -57,7 +60,7 @@ final class ControlServerTest {
     @Test
     void shouldAnswerWithTheNamesOfTheContract() throws IOException {
         final Path socket = folder.resolve("c");
-        try (ControlServer server = new ControlServer(socket, () -> REPORT)) {
+        try (ControlServer server = new ControlServer(socket, () -> REPORT, () -> RULES)) {
             final String answer = talk(socket, get("/v1/stats"));
             assertTrue(answer.startsWith("HTTP/1.1 200 "), answer);
             for (final String field : new String[] {
@@ -71,6 +74,7 @@ final class ControlServerTest {
                 assertTrue(answer.contains(field), field + " in " + answer);
             }
             assertEquals(REPORT, new ControlClient(socket).stats());
+            assertEquals(RULES, new ControlClient(socket).rules());
         }
         assertTrue(Files.notExists(socket));
     }
@@ -78,7 +82,7 @@ final class ControlServerTest {
     @Test
     void shouldRefuseOtherResourcesAndMethodsAndGoOn() throws IOException {
         final Path socket = folder.resolve("c");
-        try (ControlServer server = new ControlServer(socket, () -> REPORT)) {
+        try (ControlServer server = new ControlServer(socket, () -> REPORT, () -> RULES)) {
             assertTrue(talk(socket, get("/")).startsWith("HTTP/1.1 404 "));
             assertTrue(talk(socket, get("/v1/stats").replace("GET", "DELETE")).startsWith("HTTP/1.1 405 "));
             assertTrue(talk(socket, "no HTTP at all\r\n\r\n").startsWith("HTTP/1.1 400 "));
@@ -89,7 +93,7 @@ final class ControlServerTest {
     @Test
     void shouldEndWhileAClientSaysNothing() throws IOException {
         final Path socket = folder.resolve("c");
-        final ControlServer server = new ControlServer(socket, () -> REPORT);
+        final ControlServer server = new ControlServer(socket, () -> REPORT, () -> RULES);
         try (UnixSocketChannel silent = UnixSocketChannel.open(new UnixSocketAddress(socket.toString()))) {
             assertTrue(silent.isConnected());
             server.close();

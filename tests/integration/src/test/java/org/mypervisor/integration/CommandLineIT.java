@@ -68,13 +68,13 @@ final class CommandLineIT {
     void shouldNameThePlaceOfAMistakeAndEndWithTwo() throws IOException, InterruptedException {
         final Result path = mypervisor("check", "--port", port("a"), "--path", "a -> nowhere");
         assertEquals(2, path.status());
-        assertTrue(path.err().contains("--path:1:6: "), path.err());
+        assertTrue(path.err().startsWith("--path:1:6: "), path.err());
 
         Files.writeString(folder.resolve("bad.rules"), "allow ip from any to any\ndeny udp form any to any\n");
         final Result rules = mypervisor(
                 "check", "--port", port("a"), "--port", port("b"), "--path", "a -> filter(rules=bad.rules) -> b");
         assertEquals(2, rules.status());
-        assertTrue(rules.err().contains("bad.rules:2:10: "), rules.err());
+        assertTrue(rules.err().startsWith("bad.rules:2:10: "), rules.err());
     }
 
     @Test
@@ -126,5 +126,7 @@ final class CommandLineIT {
         assertTrue(mypervisor("--version").out().startsWith("mypervisor "));
         assertEquals(2, mypervisor("run", "--prot", "x").status());
         assertEquals(2, mypervisor().status());
+        assertEquals(2, mypervisor("check", "--port", port("a"), "--cpus", "1-0").status());
+        assertEquals(2, mypervisor("check", "--port", port("a"), "--duration", "-1").status());
     }
 }
