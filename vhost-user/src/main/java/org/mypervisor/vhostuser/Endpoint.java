@@ -1,6 +1,7 @@
 package org.mypervisor.vhostuser;
 
 import java.io.IOException;
+import java.util.OptionalInt;
 import jnr.unixsocket.UnixSocketChannel;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -25,12 +26,11 @@ public final class Endpoint implements AutoCloseable {
     }
 
     private final String port;
-    private final SocketOptions options;
     private final DeviceOptions device;
     private final DataPlane dataPlane;
     private final FdWaiter waiter;
     private final Thread thread;
-    private final ListeningSocket listening;
+    private final FrontendSource source;
     private volatile BackendSession session;
 
     /**
@@ -43,23 +43,30 @@ public final class Endpoint implements AutoCloseable {
             final String port, final SocketOptions options, final DeviceOptions device, final DataPlane dataPlane)
             throws IOException {
         this.port = port;
-        this.options = options;
         this.device = device;
         this.dataPlane = dataPlane;
-        options.checkPath();
-        this.listening = options.listen() ? ListeningSocket.bind(options) : null;
+        this.source = source(options);
         this.waiter = new FdWaiter();
         this.thread = new Thread(this::serve, "port-" + port);
     }
 
+    private static FrontendSource source(final SocketOptions options) throws IOException {
+        final OptionalInt inherited = InheritedSocket.descriptor(options.path());
+        if (inherited.isPresent()) {
+            return InheritedSocket.of(inherited.getAsInt());
+        }
+        options.checkPath();
+        return options.listen() ? ListeningSocket.bind(options) : new DiallingSocket(options.path());
+    }
+
     public void start() {
-        LOG.info("port {}: {} {}", port, options.listen() ? "listening on" : "connecting to", options.path());
+        LOG.info("port {}: {}", port, source.describe());
         thread.start();
     }
 
     private void serve() {
         while (!waiter.isStopped()) {
-            try (UnixSocketChannel channel = listening == null ? connect() : listening.accept(waiter)) {
+            try (UnixSocketChannel channel = source.accept(waiter)) {
                 if (channel != null) {
                     serve(channel);
                 }
@@ -84,20 +91,6 @@ public final class Endpoint implements AutoCloseable {
         } finally {
             session = null;
             LOG.info("port {} is down: front-end disconnected", port);
-            if (listening == null) {
-                pauseBeforeRetry();
-            }
-        }
-    }
-
-    /** Null when nobody listens yet; then a second has passed. */
-    private UnixSocketChannel connect() {
-        try {
-            return ConnectingSocket.connect(options.path());
-        } catch (final IOException e) {
-            LOG.debug("port {}: nobody listens on {}: {}", port, options.path(), e.getMessage());
-            pauseBeforeRetry();
-            return null;
         }
     }
 
@@ -154,9 +147,7 @@ public final class Endpoint implements AutoCloseable {
             Thread.currentThread().interrupt();
             return;
         }
-        if (listening != null) {
-            listening.close();
-        }
+        source.close();
         waiter.close();
     }
 }

@@ -39,6 +39,8 @@ public interface Libc {
 
     int MFD_CLOEXEC = 1;
 
+    int SOCK_CLOEXEC = 0x80000;
+
     Pointer mmap(Pointer address, @size_t long length, int protection, int flags, int fd, @off_t long offset);
 
     int munmap(long address, @size_t long length);
@@ -65,6 +67,10 @@ public interface Libc {
     long write(int fd, long buffer, @size_t long size);
 
     int close(int fd);
+
+    int accept4(int socket, long address, long addressLength, int flags);
+
+    int getsockopt(int socket, int level, int name, long value, long valueLength);
 
     int sched_setaffinity(int tid, @size_t long size, long mask);
 

@@ -22,7 +22,7 @@ import jnr.unixsocket.UnixSocketChannel;
  * A UNIX socket file of ours. It replaces what a dead process left behind, never a file that is no socket nor a socket
  * that somebody serves, and on closing it removes its own file only.
  */
-public final class ListeningSocket implements AutoCloseable {
+public final class ListeningSocket implements FrontendSource {
     private static final String INODE = "unix:ino";
 
     private final Path path;
@@ -88,7 +88,7 @@ public final class ListeningSocket implements AutoCloseable {
     /** Only a refused connection tells that nobody is there; a datagram socket, for one, fails in another way. */
     private static boolean isServed(final Path path) {
         try {
-            ConnectingSocket.connect(path).close();
+            DiallingSocket.connect(path).close();
             return true;
         } catch (final IOException e) {
             final String refused = POSIX_CALLS.strerror(Errno.ECONNREFUSED.intValue());
@@ -128,11 +128,7 @@ public final class ListeningSocket implements AutoCloseable {
         return permissions;
     }
 
-    /**
-     * Waits for the next peer.
-     *
-     * @return its connection, which the caller closes, or null when the wait was stopped
-     */
+    @Override
     public UnixSocketChannel accept(final FdWaiter waiter) throws IOException {
         while (waiter.awaitReadable(channel.getFD())) {
             final UnixSocketChannel accepted = channel.accept();
@@ -141,6 +137,11 @@ public final class ListeningSocket implements AutoCloseable {
             }
         }
         return null;
+    }
+
+    @Override
+    public String describe() {
+        return "listening on " + path;
     }
 
     @Override

@@ -3,11 +3,14 @@ package org.mypervisor.offload.cli;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.Properties;
+import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 
 /** Entry point. Exit codes: 0 done, 1 failed while running, 2 wrong arguments or configuration. */
@@ -22,7 +25,14 @@ import picocli.CommandLine.ParameterException;
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
         synopsisSubcommandLabel = "COMMAND",
-        subcommands = {RunCommand.class, CheckCommand.class, StatsCommand.class, HelpCommand.class})
+        subcommands = {
+            RunCommand.class,
+            CheckCommand.class,
+            StatsCommand.class,
+            AutoComplete.GenerateCompletion.class,
+            HelpCommand.class
+        },
+        footer = {"", "Completion for bash and zsh: source <(mypervisor generate-completion)"})
 public final class Main implements Runnable {
     private static final String NAME = "mypervisor: ";
     static final int FAILED = 1;
@@ -34,8 +44,23 @@ public final class Main implements Runnable {
     private Main() {}
 
     public static void main(final String[] args) {
+        if (List.of(args).contains(PRINT_CAPABILITIES)) {
+            // The convention wants all other arguments to be ignored, so they are not even parsed.
+            System.out.println(CAPABILITIES);
+            return;
+        }
         System.exit(execute(args));
     }
+
+    /** What management software asks a back-end program, vhost-user specification, "Back-end program conventions". */
+    private static final String PRINT_CAPABILITIES = "--print-capabilities";
+
+    private static final String CAPABILITIES = "{\"type\":\"net\",\"features\":[]}";
+
+    @Option(
+            names = PRINT_CAPABILITIES,
+            description = "Prints what kind of vhost-user back-end this is, in JSON, whatever else is asked for.")
+    private boolean printCapabilities;
 
     private static int execute(final String[] args) {
         return new CommandLine(new Main())

@@ -24,11 +24,24 @@ final class TopologyOptions {
                 "id=NAME,type=vhost-user,path=SOCKET: a NIC of a guest. We listen and QEMU connects"
                         + " (-chardev socket,path=SOCKET,reconnect=1); with server=off QEMU listens (server=on there)"
                         + " and we connect, again every second.",
-                "Optional: queues=N, mrg_rxbuf=off, event_idx=off, indirect=off, in_order=off, packed=off,"
+                "A path /dev/fd/N is a socket left open by whoever starts us. Optional: queues=N, mrg_rxbuf=off, event_idx=off, indirect=off, in_order=off, packed=off,"
                         + " wait=MS (how long a frame may wait for a receive buffer, default 1), mode=0660, owner=USER,"
                         + " group=GROUP (of the socket)."
             })
     private List<String> ports = new ArrayList<>();
+
+    @Option(
+            names = "--socket-path",
+            paramLabel = "SOCKET",
+            description = "The same as --port id=net,path=SOCKET, as management software starts back-ends.")
+    private String socketPath;
+
+    @Option(
+            names = "--fd",
+            paramLabel = "N",
+            description = "The same as --port id=net,path=/dev/fd/N: the socket is the open descriptor N, connected or"
+                    + " listening.")
+    private Integer fd;
 
     @Option(
             names = "--path",
@@ -52,6 +65,14 @@ final class TopologyOptions {
 
     /** The checked configuration; a mistake is the user's to mend. */
     Topology load() {
+        if (socketPath != null && fd != null) {
+            throw new WrongConfigurationException("--socket-path and --fd exclude each other");
+        }
+        if (socketPath != null) {
+            ports.add("id=net,path=" + socketPath);
+        } else if (fd != null) {
+            ports.add("id=net,path=/dev/fd/" + fd);
+        }
         try {
             return Config.load(Optional.ofNullable(file), ports, paths, middleboxes);
         } catch (final ConfigException e) {
