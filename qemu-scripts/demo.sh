@@ -9,7 +9,7 @@
 #
 # Installs what is missing (install.sh), builds the project and the guest image, and boots three guests: a client, a
 # server, and between them a middlebox, a Linux bridge with a firewall. Each policy is a new run of the back-end; the
-# guests go on. After the installation and the build it takes about two minutes. ACCEL=kvm|tcg overrides the accelerator.
+# guests go on. After the installation and the build it takes two to three minutes on two CPUs without KVM. ACCEL=kvm|tcg overrides the accelerator.
 #
 # demo.json: {"accelerator", "policies": [{
 #   "policy"                  "none": the VM does all; "filter": the host judges, the VM forwards; "filter+wire": the host does all

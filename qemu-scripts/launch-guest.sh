@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Boots one guest whose NICs are vhost-user ports of a back-end. Copy the command that --print shows and make it yours.
 #
-# launch-guest.sh [--nic SOCKET[,PROPERTY=VALUE]...]... [OPTION]...
+# launch-guest.sh [--nic SOCKET[,PROPERTY=VALUE]...]... [OPTION]... [-- QEMU_ARGUMENT...]
 #
 #   --nic SOCKET[,...]     a NIC on this socket; repeatable. QEMU connects to it, and again every second when the
 #                          back-end restarts; with server=on QEMU listens instead, and waits for the back-end.
@@ -19,17 +19,19 @@
 #                          goes to PREFIX.log too
 #   --qmp SOCKET           QEMU's monitor
 #   --print                prints the command instead of running it
+#   -- QEMU_ARGUMENT...    more for QEMU, behind all of the above
 #
 # ACCEL=kvm|tcg overrides the choice of the accelerator. The process becomes QEMU: its pid is QEMU's pid.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-name=guest machine=microvm mem=192 cpus=1 kernel='' initrd='' append='' console=stdio qmp='' print=no nics=()
+name=guest machine=microvm mem=192 cpus=1 kernel='' initrd='' append='' console=stdio qmp='' print=no nics=() more=()
 while (($#)); do
     case $1 in
         --help | -h) usage; exit ;;
         --print) print=yes; shift; continue ;;
+        --) shift; more=("$@"); break ;;
         --*) value "$1" $# ;;&
         --nic) nics+=("$2") ;;
         --kernel) kernel=$2 ;;
@@ -123,9 +125,9 @@ case $console in
 esac
 [[ -z $qmp ]] || qemu+=(-qmp "unix:$qmp,server=on,wait=off")
 
-qemu=(qemu-system-x86_64 "${qemu[@]}" -kernel "$kernel" -initrd "$initrd" -append "$words${append:+ $append}")
+qemu=(qemu-system-x86_64 "${qemu[@]}" -kernel "$kernel" -initrd "$initrd" -append "$words${append:+ $append}" "${more[@]}")
 if [[ $print == yes ]]; then
-    printf "%s\n" "${qemu[*]@Q}"
+    printf '%s\n' "${qemu[*]@Q}"
 else
     exec "${qemu[@]}"
 fi

@@ -124,7 +124,7 @@ accelerator() {
         '') ;;
         *) die "ACCEL=$ACCEL: must be kvm or tcg" ;;
     esac
-    if { : <> /dev/kvm; } 2> /dev/null && grep -qwE "vmx|svm" /proc/cpuinfo; then
+    if { : <> /dev/kvm; } 2> /dev/null && grep -qwE 'vmx|svm' /proc/cpuinfo; then
         echo kvm
     else
         echo tcg
@@ -158,7 +158,7 @@ guest_pid() { cat "$WORK/$1/pid"; }
 
 # guest_wait NAME [SECONDS]: until it takes commands.
 guest_wait() {
-    local name=$1 end=$((SECONDS + ${2:-90})) folder=$WORK/$1
+    local name=$1 end=$((SECONDS + ${2:-180})) folder=$WORK/$1
     until grep -qx '>boot 0' "$folder/console.log" 2> /dev/null; do
         alive "$(guest_pid "$name")" || guest_failed "$name" "QEMU ended"
         ((SECONDS < end)) || guest_failed "$name" "does not boot"
@@ -192,7 +192,7 @@ guest_run() {
         case $answering$line in
             "no<$id") answering=yes ;;
             "yes>$id "*) status=${line##* } ;;
-            yes*) printf "%s\n" "$line" ;;
+            yes*) printf '%s\n' "$line" ;;
             # Else: the end of the boot, or the rest of a command that was given up.
         esac
     done
@@ -204,7 +204,7 @@ guest_run() {
 guest_must() {
     local output
     output=$(guest_run "$@") || die "guest $1: this failed: $2: $output"
-    [[ -z $output ]] || printf "%s\n" "$output"
+    [[ -z $output ]] || printf '%s\n' "$output"
 }
 
 # guest_stop NAME: ends a guest at once; nothing in it is worth a shutdown.
