@@ -112,8 +112,8 @@ final class AdaptiveIdle implements IdleStrategy {
         if (slot != null) {
             // Closing alone would not do: the front-end keeps the eventfd open.
             LIBC.epoll_ctl(epoll, Libc.EPOLL_CTL_DEL, vring.kickFd(), events);
-            slots.remove(vring);
             portOfSlot[slot] = null;
+            slots.remove(vring);
         }
     }
 
@@ -121,6 +121,8 @@ final class AdaptiveIdle implements IdleStrategy {
         final long event = RawMemory.allocate(EVENT_SIZE);
         RawMemory.putLe32(event, Libc.EPOLLIN | Libc.EPOLLET);
         RawMemory.putLe64(event + DATA_OFFSET, slot);
+        // A memory fault may have interrupted the command that added it before: then it is repeated.
+        LIBC.epoll_ctl(epoll, Libc.EPOLL_CTL_DEL, fd, event);
         final int result = LIBC.epoll_ctl(epoll, Libc.EPOLL_CTL_ADD, fd, event);
         RawMemory.free(event, EVENT_SIZE);
         if (result != 0) {

@@ -41,6 +41,7 @@ public final class Backend implements AutoCloseable {
     private final List<Worker> workers = new ArrayList<>();
     private final PageProbe probe = new PageProbe();
     private final Thread watch = new Thread(this::watch, "watch");
+    private final Thread callWatch = new Thread(this::watchCalls, "watch-calls");
     private final long startedNanos = System.nanoTime();
     private volatile boolean closing;
 
@@ -64,6 +65,7 @@ public final class Backend implements AutoCloseable {
             throw e;
         }
         watch.setDaemon(true);
+        callWatch.setDaemon(true);
     }
 
     private void makeWorkers(final BackendOptions options) throws IOException {
@@ -150,6 +152,7 @@ public final class Backend implements AutoCloseable {
         workers.forEach(Worker::start);
         endpoints.forEach(Endpoint::start);
         watch.start();
+        callWatch.start();
     }
 
     /** What the packet way must not do itself: log, signal errors, look at files. */
@@ -166,7 +169,18 @@ public final class Backend implements AutoCloseable {
             } catch (final RuntimeException e) {
                 LOG.error("while watching over the ports", e);
             }
-            LockSupport.parkNanos(WATCH_NANOS);
+            // Waiting for a command may have swallowed the wake-up of a fault meanwhile.
+            if (workers.stream().noneMatch(Worker::isFaulted)) {
+                LockSupport.parkNanos(WATCH_NANOS);
+            }
+        }
+    }
+
+    /** A thread of its own: the other one may wait for a session that waits for the very worker that is stuck. */
+    private void watchCalls() {
+        while (!closing) {
+            ports.forEach(Port::freeStuckCalls);
+            LockSupport.parkNanos(WATCH_NANOS / 2);
         }
     }
 
@@ -213,9 +227,12 @@ public final class Backend implements AutoCloseable {
         topology.elements().reloadRules();
     }
 
-    /** Stops rings cleanly, removes our sockets, ends all threads. */
+    /** Stops rings cleanly, removes our sockets, ends all threads. Once is enough, twice is harmless. */
     @Override
     public void close() {
+        if (closing) {
+            return;
+        }
         closing = true;
         LockSupport.unpark(watch);
         closeEndpoints();

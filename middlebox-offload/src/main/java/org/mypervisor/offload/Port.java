@@ -119,6 +119,15 @@ final class Port implements DataPlane {
         worker.execute(() -> faults[fault.ordinal()].add(1));
     }
 
+    /** Frees the worker if a call of this port has kept it since the last time. The thread that watches over calls. */
+    void freeStuckCalls() {
+        for (final Vring vring : vrings) {
+            if (vring != null) {
+                vring.freeStuckCall();
+            }
+        }
+    }
+
     private void refresh() {
         usableReceiveqCount = 0;
         for (int pair = 0; pair < queuePairs; pair++) {

@@ -236,10 +236,6 @@ final class Wire {
         loadedFrom = null;
     }
 
-    boolean isSuspended() {
-        return suspended;
-    }
-
     /** Goes on, once the guilty port is broken. What was completed before the fault is shown to its drivers now. */
     void resume() {
         if (suspended) {

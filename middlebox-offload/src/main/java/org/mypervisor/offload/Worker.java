@@ -105,8 +105,10 @@ final class Worker {
 
     /** One turn of every wire, after what others asked for; false when there was nothing to do. */
     private boolean doWork() {
-        for (Command command = commands.poll(); command != null; command = commands.poll()) {
+        // A memory fault may surface between any two steps: a command is taken away only when it is done.
+        for (Command command = commands.peek(); command != null; command = commands.peek()) {
             execute(command);
+            commands.poll();
         }
         int turns = 0;
         for (final Wire wire : wires) {
@@ -162,14 +164,15 @@ final class Worker {
         return faulted;
     }
 
-    /** The ports at suspended wires whose memory cannot be had. Any thread but the worker's. */
+    /**
+     * The ports whose memory cannot be had. All wires are asked: the error may have surfaced some turns after the access.
+     * Any thread but the worker's.
+     */
     Set<Port> culprits(final MemoryProbe probe) {
         final Set<Port> culprits = new HashSet<>();
         execute(() -> {
             for (final Wire wire : wires) {
-                if (wire.isSuspended()) {
-                    wire.ends().findCulprits(probe, culprits);
-                }
+                wire.ends().findCulprits(probe, culprits);
             }
         });
         return culprits;

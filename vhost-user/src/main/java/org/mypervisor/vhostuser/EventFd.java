@@ -67,6 +67,31 @@ public final class EventFd implements AutoCloseable {
         LIBC.write(fd, ONE, Long.BYTES);
     }
 
+    /**
+     * Signals only if that will not block: a front-end can fill the counter and make the descriptor blocking. For
+     * threads that must not wait, off the packet way.
+     */
+    void signalIfFree() {
+        final long pollFd = RawMemory.allocate(Long.BYTES);
+        RawMemory.putLe32(pollFd, fd);
+        RawMemory.putLe32(pollFd + Integer.BYTES, Libc.POLLOUT);
+        final int writable = LIBC.poll(pollFd, 1, 0);
+        RawMemory.free(pollFd, Long.BYTES);
+        if (writable == 1) {
+            signal();
+        }
+    }
+
+    /** Empties the counter without ever waiting, so that whoever waits to write can go on. */
+    void drain() {
+        final int size = Long.BYTES;
+        final long memory = RawMemory.allocate(3 * size);
+        RawMemory.putLe64(memory, memory + 2 * size);
+        RawMemory.putLe64(memory + size, size);
+        LIBC.preadv2(fd, memory, 1, -1, Libc.RWF_NOWAIT);
+        RawMemory.free(memory, 3 * size);
+    }
+
     @Override
     public void close() {
         LIBC.close(fd);

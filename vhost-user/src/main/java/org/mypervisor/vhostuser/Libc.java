@@ -32,12 +32,15 @@ public interface Libc {
     int EPOLLET = 1 << 31;
 
     int POLLIN = 1;
+    int POLLOUT = 4;
 
     int PROT_READ_WRITE = 3;
     int MAP_SHARED = 1;
     int MAP_NORESERVE = 0x4000;
 
     int MFD_CLOEXEC = 1;
+
+    int RWF_NOWAIT = 8;
 
     int SOCK_CLOEXEC = 0x80000;
 
@@ -55,6 +58,9 @@ public interface Libc {
     int epoll_wait(int epollFd, long events, int maxEvents, int timeoutMillis);
 
     int poll(long fds, long count, int timeoutMillis);
+
+    /** With RWF_NOWAIT it never blocks, whatever the descriptor's flags are. */
+    long preadv2(int fd, long iovec, int count, @off_t long offset, int flags);
 
     int memfd_create(String name, int flags);
 

@@ -1,5 +1,8 @@
 package org.mypervisor.vhostuser;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.SplitVirtqueue;
 
 /**
@@ -8,10 +11,16 @@ import org.mypervisor.virtqueue.SplitVirtqueue;
  * <p>While the worker has it, the worker alone uses it. The session closes the descriptors once the worker has let go.
  */
 public final class Vring {
+    private static final VarHandle CALLS = callsHandle();
+
     private final SplitVirtqueue queue;
     private final EventFd kick;
     private EventFd call;
     private boolean callDue;
+    /** Through CALLS where another thread looks. */
+    private int calls;
+
+    private int lastSeenCalls;
 
     /**
      * @param kick null when the front-end asks us to poll
@@ -21,6 +30,14 @@ public final class Vring {
         this.queue = queue;
         this.kick = kick;
         this.call = call;
+    }
+
+    private static VarHandle callsHandle() {
+        try {
+            return MethodHandles.lookup().findVarHandle(Vring.class, "calls", int.class);
+        } catch (final ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
     }
 
     public SplitVirtqueue queue() {
@@ -35,10 +52,33 @@ public final class Vring {
     /** Replaces the call eventfd; executed by the worker, between bursts. */
     public void setCall(final EventFd newCall) {
         call = newCall;
-        if (call != null) {
-            // A call that fell due while the descriptors changed must not be lost.
-            call.signal();
+        // A call that fell due while the descriptors changed must not be lost.
+        signalCall();
+    }
+
+    /**
+     * Frees a worker that has been stuck in a call since the last time this was asked: a front-end can fill the counter
+     * of its eventfd and make it blocking. The ring is given up. The thread that watches over calls.
+     */
+    public void freeStuckCall() {
+        final int now = (int) CALLS.getAcquire(this);
+        final EventFd stuck = call;
+        if ((now & 1) != 0 && now == lastSeenCalls && stuck != null) {
+            queue.breakRing(RingFault.CALL_BLOCKED);
+            stuck.drain();
         }
+        lastSeenCalls = now;
+    }
+
+    /** The count of begun and ended calls is odd while one is under way. */
+    private int signalCall() {
+        if (call == null) {
+            return 0;
+        }
+        CALLS.setRelease(this, calls + 1);
+        call.signal();
+        CALLS.setRelease(this, calls + 1);
+        return 1;
     }
 
     /**
@@ -55,13 +95,9 @@ public final class Vring {
         if (!callDue) {
             return 0;
         }
-        int calls = 0;
-        if (queue.isCallNeeded() && call != null) {
-            call.signal();
-            calls = 1;
-        }
+        final int made = queue.isCallNeeded() ? signalCall() : 0;
         queue.callDecided();
         callDue = false;
-        return calls;
+        return made;
     }
 }

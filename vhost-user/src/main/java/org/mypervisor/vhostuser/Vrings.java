@@ -275,7 +275,7 @@ final class Vrings {
 
     private static void signalErr(final VringState state) {
         if (state.err != null) {
-            state.err.signal();
+            state.err.signalIfFree();
         }
     }
 

@@ -112,7 +112,8 @@ public final class DescriptorChain {
         int slot = first;
         final int limit = Math.min(tableSize, MAX_DESCRIPTORS);
         for (int seen = 0; seen < limit; seen++) {
-            if (slot >= tableSize) {
+            // Unsigned: a load from a page that is gone leaves anything in its register, even a negative le16.
+            if (Integer.compareUnsigned(slot, tableSize) >= 0) {
                 return RingFault.INDEX_OUT_OF_RANGE;
             }
             final long desc = table != GuestMemory.UNMAPPED

@@ -34,8 +34,12 @@ public final class RawMemory {
         MEMORY.writeByte(address, (byte) value);
     }
 
+    /**
+     * Loads the aligned four bytes around an even address and cuts two out. A load from a page that is gone leaves
+     * anything in its register; here the mask is really executed, so that the result is in 0..65535 even then.
+     */
     public static int le16(final long address) {
-        return MEMORY.readShort(address) & 0xFFFF;
+        return MEMORY.readInt(address & -4) >>> (((int) address & 2) << 3) & 0xFFFF;
     }
 
     public static void putLe16(final long address, final int value) {

@@ -25,6 +25,8 @@ public enum RingFault {
     BAD_INDIRECT(true),
     /** The memory below the ring went away, for instance because its file was truncated. */
     MEMORY_GONE(true),
+    /** Its call eventfd was full and blocking, so that calling the driver would have stopped the worker. */
+    CALL_BLOCKED(true),
     /** A mistake of our own while we ran it. */
     BACK_END_ERROR(true);
 

@@ -42,7 +42,9 @@ public record Mistake(Place place, String text) {
         // Something must be left of the word: every one-letter word is one replacement away from every other.
         int least = Math.min(Math.max(1, word.length() / 3), word.length() - 1) + 1;
         for (final String candidate : known) {
-            final int distance = distance(lower, candidate);
+            // Words of very different length are far apart, and measuring how far takes memory by their length.
+            final boolean mayBeNear = Math.abs(lower.length() - candidate.length()) < least;
+            final int distance = mayBeNear ? distance(lower, candidate) : least;
             if (distance < least) {
                 least = distance;
                 nearest = candidate;

@@ -1,5 +1,6 @@
 package org.mypervisor.driversim;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -29,11 +30,21 @@ public final class GuestMemoryFile extends GuestMemory {
      * @param regions sizes and mmap offsets multiples of 4096
      */
     public GuestMemoryFile(final List<Region> regions) {
-        for (final Region region : regions) {
-            fileSize = Math.max(fileSize, region.mmapOffset() + region.size());
-        }
-        fd = Libc.memfd("guest-memory", fileSize);
+        this(regions, Libc.memfd("guest-memory", 0));
+    }
+
+    private GuestMemoryFile(final List<Region> regions, final int fd) {
+        this.fd = fd;
+        truncate(regions.stream()
+                .mapToLong(region -> region.mmapOffset() + region.size())
+                .max()
+                .orElse(0));
         regions.forEach(this::register);
+    }
+
+    /** One region in a new file of that name, as {@code memory-backend-file} makes it; the file stays. */
+    public static GuestMemoryFile inFile(final Path file, final long size) {
+        return new GuestMemoryFile(List.of(new Region(0x10_0000, size, UVA_BASE, 0)), Libc.create(file.toString()));
     }
 
     /** Like QEMU's microvm: gpa 0 to 0xf0000, and the rest from 0x100000; {@code size} bytes in all. */

@@ -22,6 +22,8 @@ final class Libc {
     public interface Calls {
         int memfd_create(String name, int flags);
 
+        int open(String path, int flags, int mode);
+
         int ftruncate(int fd, @off_t long length);
 
         int fallocate(int fd, int mode, @off_t long offset, @off_t long length);
@@ -55,6 +57,8 @@ final class Libc {
     private static final int MAP_SHARED_NORESERVE = 0x4001;
     private static final int EFD_NONBLOCK_CLOEXEC = 0x80800;
     private static final int MFD_CLOEXEC = 1;
+    private static final int O_RDWR_CREAT_CLOEXEC = 0x80042;
+    private static final int MODE_0600 = 0x180;
     private static final int FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 3;
 
     static final Calls CALLS = LibraryLoader.create(Calls.class).load("c");
@@ -66,6 +70,10 @@ final class Libc {
         final int fd = check("memfd_create", CALLS.memfd_create(name, MFD_CLOEXEC));
         truncate(fd, size);
         return fd;
+    }
+
+    static int create(final String path) {
+        return check("open " + path, CALLS.open(path, O_RDWR_CREAT_CLOEXEC, MODE_0600));
     }
 
     static void truncate(final int fd, final long size) {

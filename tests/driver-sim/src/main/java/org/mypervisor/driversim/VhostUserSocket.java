@@ -108,6 +108,15 @@ public final class VhostUserSocket implements AutoCloseable {
         return new Message(request, flags, payload, transfer.takeFds());
     }
 
+    /** Says that nothing more will be sent, as a front-end that ends; replies can still be received. */
+    public void endOutput() {
+        try {
+            channel.shutdownOutput();
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** Waits for the peer to close; bytes that arrive first fail the test. */
     public void expectClosed() {
         final byte[] stray = new byte[256];

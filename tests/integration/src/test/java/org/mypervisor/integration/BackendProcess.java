@@ -102,6 +102,10 @@ final class BackendProcess implements AutoCloseable {
         return process.pid();
     }
 
+    boolean alive() {
+        return process.isAlive();
+    }
+
     /** SIGKILL: no clean-up of any kind. */
     void killHard() {
         process.destroyForcibly().onExit().join();

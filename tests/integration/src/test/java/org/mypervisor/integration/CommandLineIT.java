@@ -126,7 +126,9 @@ final class CommandLineIT {
         assertTrue(mypervisor("--version").out().startsWith("mypervisor "));
         assertEquals(2, mypervisor("run", "--prot", "x").status());
         assertEquals(2, mypervisor().status());
-        assertEquals(2, mypervisor("check", "--port", port("a"), "--cpus", "1-0").status());
-        assertEquals(2, mypervisor("check", "--port", port("a"), "--duration", "-1").status());
+        assertEquals(
+                2, mypervisor("check", "--port", port("a"), "--cpus", "1-0").status());
+        assertEquals(
+                2, mypervisor("check", "--port", port("a"), "--duration", "-1").status());
     }
 }

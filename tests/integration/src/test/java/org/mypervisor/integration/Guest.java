@@ -29,6 +29,7 @@ final class Guest implements AutoCloseable {
     private OutputStream in;
     private BufferedReader out;
     private int commands;
+    private int boots;
 
     private Guest(final String name, final Process qemu, final Path folder) {
         this.name = name;
@@ -48,17 +49,34 @@ final class Guest implements AutoCloseable {
 
     /** Boots a guest with these NICs; it takes commands when {@link #awaitBoot} returns. */
     static Guest start(final Path folder, final String name, final String... nicSockets) throws IOException {
+        return start(folder, name, "microvm", List.of(nicSockets), List.of());
+    }
+
+    /**
+     * @param nics as for {@code launch-guest.sh --nic}
+     * @param more arguments for QEMU
+     */
+    static Guest start(
+            final Path folder,
+            final String name,
+            final String machine,
+            final List<String> nics,
+            final List<String> more)
+            throws IOException {
         final Path own = Files.createDirectories(folder.resolve("guest-" + name));
-        final List<String> command = new ArrayList<>(List.of(
-                SCRIPTS.resolve("launch-guest.sh").toString(),
-                "--name",
-                name,
+        final List<String> command =
+                new ArrayList<>(List.of(SCRIPTS.resolve("launch-guest.sh").toString()));
+        command.addAll(List.of("--name", name, "--machine", machine));
+        command.addAll(List.of(
                 "--console",
-                "pipe:" + own.resolve("c")));
-        for (final String socket : nicSockets) {
-            command.add("--nic");
-            command.add(socket);
+                "pipe:" + own.resolve("c"),
+                "--qmp",
+                own.resolve("qmp").toString()));
+        for (final String nic : nics) {
+            command.addAll(List.of("--nic", nic));
         }
+        command.add("--");
+        command.addAll(more);
         final Process qemu = new ProcessBuilder(command)
                 .redirectErrorStream(true)
                 .redirectOutput(own.resolve("qemu.log").toFile())
@@ -67,19 +85,60 @@ final class Guest implements AutoCloseable {
     }
 
     Guest awaitBoot() throws IOException, InterruptedException {
-        final Path log = folder.resolve("c.log");
+        boots++;
         Waiting.until("guest " + name + " boots", TO_BOOT, () -> {
             if (!qemu.isAlive()) {
-                throw new AssertionError("QEMU ended: " + Files.readString(folder.resolve("qemu.log")));
+                throw new AssertionError("QEMU ended: " + qemuLog());
             }
-            return Files.exists(log)
-                    && Files.readString(log, StandardCharsets.ISO_8859_1).contains(">boot 0");
+            return bootsInLog() >= boots;
         });
-        in = Channels.newOutputStream(FileChannel.open(folder.resolve("c.in"), StandardOpenOption.WRITE));
-        out = new BufferedReader(new InputStreamReader(
-                Channels.newInputStream(FileChannel.open(folder.resolve("c.out"), StandardOpenOption.READ)),
-                StandardCharsets.UTF_8));
+        if (in == null) {
+            in = Channels.newOutputStream(FileChannel.open(folder.resolve("c.in"), StandardOpenOption.WRITE));
+            out = new BufferedReader(new InputStreamReader(
+                    Channels.newInputStream(FileChannel.open(folder.resolve("c.out"), StandardOpenOption.READ)),
+                    StandardCharsets.UTF_8));
+        }
         return this;
+    }
+
+    private int bootsInLog() throws IOException {
+        final Path log = folder.resolve("c.log");
+        return Files.exists(log)
+                ? Files.readString(log, StandardCharsets.ISO_8859_1).split(">boot 0", -1).length - 1
+                : 0;
+    }
+
+    /** QEMU's monitor; a socket of its own, to be closed. */
+    Qmp qmp() throws IOException {
+        return Qmp.connect(folder.resolve("qmp"));
+    }
+
+    /** What QEMU and the guest's kernel said. */
+    String qemuLog() throws IOException {
+        final Path console = folder.resolve("c.log");
+        return Files.readString(folder.resolve("qemu.log"))
+                + (Files.exists(console) ? Files.readString(console, StandardCharsets.ISO_8859_1) : "");
+    }
+
+    long pid() {
+        return qemu.pid();
+    }
+
+    /**
+     * Pings that must all be answered. The kernel's count of answers decides: the socket of busybox's ping has room for
+     * a few answers only and loses some on a busy machine.
+     */
+    void ping(final String address, final int count, final int size) throws IOException {
+        final String answers =
+                "awk '/^Icmp:/ { if (++n == 1) for (i = 1; i <= NF; i++) { if ($i == \"InEchoReps\") c = i }"
+                        + " else print $c }' /proc/net/snmp";
+        final long before = Long.parseLong(must(answers).trim());
+        final String output = run("ping -q -c %d -i 0.01 -s %d %s".formatted(count, size, address))
+                .output();
+        final long answered = Long.parseLong(must(answers).trim()) - before;
+        if (!output.contains(count + " packets transmitted") || answered < count) {
+            throw new AssertionError("guest " + name + ": " + answered + " answers: " + output);
+        }
     }
 
     /** What a command printed, and how it ended. */

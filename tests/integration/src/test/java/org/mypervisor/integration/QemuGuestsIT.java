@@ -86,7 +86,8 @@ final class QemuGuestsIT {
 
     /** Answers that the running ping has had. */
     private int replies() throws IOException {
-        return Integer.parseInt(a.run("grep -c 'bytes from' /tmp/flood").output().strip());
+        return Integer.parseInt(
+                a.run("grep -c 'bytes from' /tmp/flood").output().strip());
     }
 
     @Test
