@@ -19,6 +19,7 @@ import org.mypervisor.offload.control.StatsReport;
 import org.mypervisor.offload.rules.RuleFileException;
 import org.mypervisor.vhostuser.DeviceOptions;
 import org.mypervisor.vhostuser.Endpoint;
+import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.vhostuser.PageProbe;
 import org.mypervisor.vhostuser.SocketOptions;
 
@@ -145,6 +146,12 @@ public final class Backend implements AutoCloseable {
         if (wire.ends().pair() == 0) {
             source.setFirstWire(wire);
         }
+    }
+
+    /** Loads the bindings to the system, which a back-end needs first; does nothing the second time. Any thread. */
+    public static void prepare() {
+        Affinity.allowedCpus();
+        Libc.lastError();
     }
 
     /** Starts to poll rings and to serve front-ends. */

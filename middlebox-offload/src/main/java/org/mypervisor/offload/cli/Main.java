@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Properties;
+import org.mypervisor.offload.Backend;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -49,7 +50,17 @@ public final class Main implements Runnable {
             System.out.println(CAPABILITIES);
             return;
         }
+        if (List.of(args).contains(RunCommand.NAME)) {
+            prepareInParallel();
+        }
         System.exit(execute(args));
+    }
+
+    /** The guests of a restarted back-end wait: what takes long to load is loaded while the arguments are parsed. */
+    private static void prepareInParallel() {
+        final Thread thread = new Thread(Backend::prepare, "prepare");
+        thread.setDaemon(true);
+        thread.start();
     }
 
     /** What management software asks a back-end program, vhost-user specification, "Back-end program conventions". */

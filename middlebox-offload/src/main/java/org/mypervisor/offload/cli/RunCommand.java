@@ -19,7 +19,7 @@ import picocli.CommandLine.Mixin;
 
 /** {@code mypervisor run}: the back-end itself, in the foreground. */
 @Command(
-        name = "run",
+        name = RunCommand.NAME,
         description = "Runs a back-end until SIGTERM or SIGINT.",
         mixinStandardHelpOptions = true,
         footer = {
@@ -41,6 +41,8 @@ import picocli.CommandLine.Mixin;
             "  -device virtio-net-pci,netdev=n0"
         })
 final class RunCommand implements Callable<Integer> {
+    static final String NAME = "run";
+
     private static final Logger LOG = LogManager.getLogger(RunCommand.class);
 
     @Mixin

@@ -41,7 +41,10 @@ final class FuzzedBackend {
             final Path rules = folder.resolve("rules");
             Files.writeString(rules, "deny udp from any to any port 53\nallow ip6 from any to any\n");
             socket = folder.resolve("s");
-            socket.toFile().deleteOnExit();
+            // In reverse order, that is the files first.
+            for (final Path each : List.of(folder, rules, socket)) {
+                each.toFile().deleteOnExit();
+            }
             backend = new Backend(
                     Config.load(
                             Optional.empty(),
