@@ -81,14 +81,10 @@ final class HostileFrontendTest {
                 Bystanders bystanders = new Bystanders(backend);
                 Frontend frontend = Frontend.client(backend.socket("a"))) {
             frontend.connectLikeQemu();
+            // The first time also opens what the JVM opens once for itself.
+            refuseAll(frontend, noEventfds, region, eventfd);
             final long before = descriptors();
-            for (final int fd : noEventfds) {
-                frontend.mustRefuse(() -> frontend.setVringKick(1, fd));
-                frontend.mustRefuse(() -> frontend.setVringCall(1, fd));
-                frontend.mustRefuse(() -> frontend.setVringErr(1, fd));
-                frontend.mustRefuse(() -> frontend.setMemTable(List.of(region), fd));
-            }
-            frontend.mustRefuse(() -> frontend.setMemTable(List.of(region), eventfd));
+            refuseAll(frontend, noEventfds, region, eventfd);
             // They are closed just behind the answer.
             RunningBackend.await("closed", () -> descriptors() <= before);
             bystanders.awaitMore();
@@ -98,6 +94,17 @@ final class HostileFrontendTest {
                 Libc.LIBC.close(fd);
             }
         }
+    }
+
+    private static void refuseAll(
+            final Frontend frontend, final int[] noEventfds, final Region region, final int eventfd) {
+        for (final int fd : noEventfds) {
+            frontend.mustRefuse(() -> frontend.setVringKick(1, fd));
+            frontend.mustRefuse(() -> frontend.setVringCall(1, fd));
+            frontend.mustRefuse(() -> frontend.setVringErr(1, fd));
+            frontend.mustRefuse(() -> frontend.setMemTable(List.of(region), fd));
+        }
+        frontend.mustRefuse(() -> frontend.setMemTable(List.of(region), eventfd));
     }
 
     @Test

@@ -102,7 +102,8 @@ final class MemoryGoneTest {
                     bystanders.awaitMore();
                     fromA.close();
                     assertEquals("up", backend.port("b").state());
-                    assertTrue(backend.port("a").faults().get("memory_gone") > 0);
+                    RunningBackend.await(
+                            "counted", () -> backend.port("a").faults().containsKey("memory_gone"));
                 }
             }
             assertEquals(null, fromB.stop());
