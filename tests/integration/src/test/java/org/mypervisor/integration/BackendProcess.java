@@ -128,21 +128,4 @@ final class BackendProcess implements AutoCloseable {
     public void close() {
         killHard();
     }
-
-    /**
-     * How busy this machine is with other things, measured now: 1, or more when a start of the launcher that does
-     * nothing but read its arguments takes longer than a second (0.5 s where nothing else runs). Limits for a restart
-     * are multiplied by it.
-     */
-    static double slowness() throws IOException, InterruptedException {
-        final long start = System.nanoTime();
-        new ProcessBuilder(launcher().toString(), "check", "--port", "id=a,path=/tmp/a.sock")
-                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                .redirectError(ProcessBuilder.Redirect.DISCARD)
-                .start()
-                .waitFor();
-        final double seconds = (System.nanoTime() - start) / 1e9;
-        System.out.printf("a start that does nothing takes %.2f s here and now%n", seconds);
-        return Math.max(1, seconds);
-    }
 }
