@@ -94,7 +94,12 @@ public final class Backend implements AutoCloseable {
                 spec.access().group().orElse(null));
         final PortSpec.Offered offered = spec.offered();
         final DeviceOptions device = new DeviceOptions(
-                spec.queues(), offered.mergeableBuffers(), offered.eventIdx(), offered.indirect(), offered.inOrder());
+                spec.queues(),
+                offered.mergeableBuffers(),
+                offered.eventIdx(),
+                offered.indirect(),
+                offered.inOrder(),
+                offered.packed());
         return new Endpoint(spec.id(), socket, device, port);
     }
 

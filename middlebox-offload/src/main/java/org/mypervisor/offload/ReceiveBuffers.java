@@ -2,7 +2,7 @@ package org.mypervisor.offload;
 
 import org.mypervisor.virtqueue.DescriptorChain;
 import org.mypervisor.virtqueue.RingFault;
-import org.mypervisor.virtqueue.SplitVirtqueue;
+import org.mypervisor.virtqueue.Virtqueue;
 
 /**
  * The receive buffers set aside for one frame: one chain, or several when the driver accepts merged buffers, virtio 1.2
@@ -17,14 +17,10 @@ final class ReceiveBuffers {
     /** So many malformed buffers were met that the next turn shall go on. */
     static final int LATER = -2;
 
-    /** Merged buffers of one frame. Even buffers of 64 bytes hold the longest frame. */
-    private static final int MAX_MERGED = 1024;
-
     /** Malformed chains that are given back in one turn: what a hostile driver can cost the others. */
     private static final int MAX_BAD_PER_TURN = 32;
 
-    private final int[] heads = new int[MAX_MERGED];
-    private final int[] bytes = new int[MAX_MERGED];
+    private final int[] bytes = new int[Virtqueue.MAX_APPENDED];
     private DescriptorChain chain;
     private int count;
     private int badInTurn;
@@ -49,31 +45,28 @@ final class ReceiveBuffers {
      *
      * @return {@link #RESERVED}, {@link #LATER}, or NO_BUFFER, TOO_BIG, or DOWN when the ring broke
      */
-    int reserve(final SplitVirtqueue queue, final int needed, final Port port) {
+    int reserve(final Virtqueue queue, final int needed, final Port port) {
         chain = queue.newChain();
         count = 0;
-        int available = queue.available();
         while (true) {
-            if (count >= available) {
-                available = queue.refreshAvailable();
-                if (count >= available) {
-                    return outOfBuffers(queue);
-                }
+            final int before = chain.bytes();
+            final RingFault fault;
+            if (queue.append()) {
+                bytes[count++] = chain.bytes() - before;
+                // The header lies in the first buffer as a whole, virtio 1.2 §5.1.6.3.1.
+                fault = count == 1 && chain.bytes() < queue.netHdrSize() ? RingFault.HEADER_SHORT : null;
+            } else if (queue.appendFault() == null || queue.fault() != null) {
+                return outOfBuffers(queue);
+            } else {
+                bytes[count++] = 0;
+                fault = queue.appendFault();
             }
-            if (count == MAX_MERGED) {
-                return DropReason.TOO_BIG.ordinal();
-            }
-            final RingFault fault = addNext(queue);
             if (fault != null) {
-                if (fault.breaksRing()) {
-                    return DropReason.DOWN.ordinal();
-                }
                 port.faults[fault.ordinal()].add(1);
                 giveBack(queue);
                 if (++badInTurn >= MAX_BAD_PER_TURN) {
                     return LATER;
                 }
-                available = queue.available();
             } else if (chain.bytes() >= needed) {
                 return RESERVED;
             } else if (!queue.isMergeable()) {
@@ -82,38 +75,28 @@ final class ReceiveBuffers {
         }
     }
 
-    private RingFault addNext(final SplitVirtqueue queue) {
-        final int before = chain.bytes();
-        heads[count] = queue.head(count);
-        final RingFault fault = queue.append(heads[count]);
-        bytes[count] = chain.bytes() - before;
-        count++;
-        // The header lies in the first buffer as a whole, virtio 1.2 §5.1.6.3.1.
-        return fault == null && count == 1 && bytes[0] < queue.netHdrSize() ? RingFault.HEADER_SHORT : fault;
-    }
-
     /** A frame that not even a full ring could hold will never fit; with a broken ring nobody waits. */
-    private int outOfBuffers(final SplitVirtqueue queue) {
+    private int outOfBuffers(final Virtqueue queue) {
         if (queue.fault() != null) {
             return DropReason.DOWN.ordinal();
         }
-        return (count == queue.size() ? DropReason.TOO_BIG : DropReason.NO_BUFFER).ordinal();
+        return (count == Math.min(queue.size(), bytes.length) ? DropReason.TOO_BIG : DropReason.NO_BUFFER).ordinal();
     }
 
-    private void giveBack(final SplitVirtqueue queue) {
+    private void giveBack(final Virtqueue queue) {
         for (int i = 0; i < count; i++) {
-            queue.complete(heads[i], 0);
+            queue.complete(0, false);
         }
         chain = queue.newChain();
         count = 0;
     }
 
     /** Completes the reserved buffers, filled one after the other with so many bytes in all. */
-    void complete(final SplitVirtqueue queue, final int written) {
+    void complete(final Virtqueue queue, final int written) {
         int left = written;
         for (int i = 0; i < count; i++) {
             final int here = Math.min(left, bytes[i]);
-            queue.complete(heads[i], here);
+            queue.complete(here, i != 0);
             left -= here;
         }
     }

@@ -3,7 +3,7 @@ package org.mypervisor.offload;
 import org.mypervisor.vhostuser.Vring;
 import org.mypervisor.virtqueue.DescriptorChain;
 import org.mypervisor.virtqueue.RingFault;
-import org.mypervisor.virtqueue.SplitVirtqueue;
+import org.mypervisor.virtqueue.Virtqueue;
 
 /**
  * The hot loop: moves frames from one transmitq through the elements of its path into a receiveq of the destination,
@@ -36,7 +36,6 @@ final class Wire {
     private Vring loadedFrom;
 
     private DescriptorChain chain;
-    private int head;
     private int verdict;
 
     private int frames;
@@ -65,7 +64,7 @@ final class Wire {
         if (from == null || suspended) {
             return 0;
         }
-        final int count = Math.min(from.queue().available(), BURST);
+        final int count = from.queue().available(BURST);
         if (count == 0) {
             return 0;
         }
@@ -89,7 +88,7 @@ final class Wire {
             return false;
         }
         loadedFrom = null;
-        from.queue().complete(head, 0);
+        from.queue().complete(0, false);
         if (fate != NO_FRAME) {
             frames++;
             frameBytes += chain.bytes() - from.queue().netHdrSize();
@@ -100,17 +99,18 @@ final class Wire {
         return true;
     }
 
-    /** Looks at the next chain and judges it, once, however long it then waits. */
+    /** Looks at the next chain, if there is one, and judges it, once, however long it then waits. */
     private boolean load(final Vring from) {
-        final SplitVirtqueue queue = from.queue();
-        head = queue.head(0);
+        final Virtqueue queue = from.queue();
         chain = queue.newChain();
-        final RingFault fault = faultOf(queue);
+        final boolean appended = queue.append();
+        if (!appended && (queue.appendFault() == null || queue.fault() != null)) {
+            return false;
+        }
+        final RingFault fault = appended ? faultOf(queue.netHdrSize()) : queue.appendFault();
         if (fault == null) {
             delivery.newFrame();
             verdict = judge(queue.netHdrSize());
-        } else if (fault.breaksRing()) {
-            return false;
         } else {
             source.faults[fault.ordinal()].add(1);
             verdict = NO_FRAME;
@@ -119,12 +119,8 @@ final class Wire {
         return true;
     }
 
-    private RingFault faultOf(final SplitVirtqueue queue) {
-        final RingFault fault = queue.append(head);
-        if (fault != null) {
-            return fault;
-        }
-        final int frameLength = chain.bytes() - queue.netHdrSize();
+    private RingFault faultOf(final int netHdrSize) {
+        final int frameLength = chain.bytes() - netHdrSize;
         if (frameLength <= 0) {
             return RingFault.HEADER_SHORT;
         }
@@ -151,7 +147,7 @@ final class Wire {
         return Element.PASS;
     }
 
-    private int deliver(final SplitVirtqueue from, final Vring to) {
+    private int deliver(final Virtqueue from, final Vring to) {
         final int frameLength = chain.bytes() - from.netHdrSize();
         final int outcome = delivery.begin(to, frameLength);
         if (outcome != Delivery.READY) {
@@ -219,7 +215,7 @@ final class Wire {
     /** Asks the source's driver to kick; true when there is something to do already. Before the worker sleeps. */
     boolean enableKicks() {
         final Vring from = ends.from();
-        return from != null && !suspended && from.queue().enableKicks() != 0 && !isWaiting();
+        return from != null && !suspended && from.queue().enableKicks() && !isWaiting();
     }
 
     /** Asks the source's driver not to kick. After the worker slept. */

@@ -122,9 +122,9 @@ final class BackendSession {
             case SET_PROTOCOL_FEATURES -> features.acceptProtocol(payload.getLong(0));
             case GET_QUEUE_NUM -> socket.replyU64(message.number, vrings.count() / 2);
             case SET_MEM_TABLE -> setMemTable(message);
-            case SET_VRING_NUM -> vrings.setNum(payload);
+            case SET_VRING_NUM -> vrings.setNum(payload, features.accepted());
             case SET_VRING_ADDR -> vrings.setAddr(payload);
-            case SET_VRING_BASE -> vrings.setBase(payload);
+            case SET_VRING_BASE -> vrings.setBase(payload, features.accepted());
             case GET_VRING_BASE -> {
                 final int index = payload.getInt(0);
                 socket.replyState(message.number, index, vrings.stop(index & 0xFFFF_FFFFL));

@@ -8,9 +8,10 @@ package org.mypervisor.vhostuser;
  * @param eventIdx offer VIRTIO_F_EVENT_IDX
  * @param indirect offer VIRTIO_F_INDIRECT_DESC
  * @param inOrder offer VIRTIO_F_IN_ORDER
+ * @param packed offer VIRTIO_F_RING_PACKED
  */
 public record DeviceOptions(
-        int queuePairs, boolean mergeableBuffers, boolean eventIdx, boolean indirect, boolean inOrder) {
+        int queuePairs, boolean mergeableBuffers, boolean eventIdx, boolean indirect, boolean inOrder, boolean packed) {
     /** A kick message has 8 bits for the vring index. */
     public static final int MAX_QUEUE_PAIRS = 128;
 
@@ -22,6 +23,6 @@ public record DeviceOptions(
 
     /** One queue pair and everything on. */
     public static DeviceOptions defaults() {
-        return new DeviceOptions(1, true, true, true, true);
+        return new DeviceOptions(1, true, true, true, true, true);
     }
 }

@@ -26,7 +26,8 @@ public final class FeatureNegotiation {
                 | when(options.mergeableBuffers(), VirtioFeatures.VIRTIO_NET_F_MRG_RXBUF)
                 | when(options.eventIdx(), VirtioFeatures.VIRTIO_F_EVENT_IDX)
                 | when(options.indirect(), VirtioFeatures.VIRTIO_F_INDIRECT_DESC)
-                | when(options.inOrder(), VirtioFeatures.VIRTIO_F_IN_ORDER);
+                | when(options.inOrder(), VirtioFeatures.VIRTIO_F_IN_ORDER)
+                | when(options.packed(), VirtioFeatures.VIRTIO_F_RING_PACKED);
         offeredProtocol = bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_MQ)
                 | bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_RARP)
                 | bit(ProtocolFeatures.VHOST_USER_PROTOCOL_F_REPLY_ACK)

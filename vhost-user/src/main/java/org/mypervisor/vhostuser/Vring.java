@@ -3,7 +3,7 @@ package org.mypervisor.vhostuser;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import org.mypervisor.virtqueue.RingFault;
-import org.mypervisor.virtqueue.SplitVirtqueue;
+import org.mypervisor.virtqueue.Virtqueue;
 
 /**
  * A started ring with its notifications, handed from the session to the worker that runs it.
@@ -13,7 +13,7 @@ import org.mypervisor.virtqueue.SplitVirtqueue;
 public final class Vring {
     private static final VarHandle CALLS = callsHandle();
 
-    private final SplitVirtqueue queue;
+    private final Virtqueue queue;
     private final EventFd kick;
     private EventFd call;
     private boolean callDue;
@@ -26,7 +26,7 @@ public final class Vring {
      * @param kick null when the front-end asks us to poll
      * @param call null when the driver polls
      */
-    Vring(final SplitVirtqueue queue, final EventFd kick, final EventFd call) {
+    Vring(final Virtqueue queue, final EventFd kick, final EventFd call) {
         this.queue = queue;
         this.kick = kick;
         this.call = call;
@@ -40,7 +40,7 @@ public final class Vring {
         }
     }
 
-    public SplitVirtqueue queue() {
+    public Virtqueue queue() {
         return queue;
     }
 

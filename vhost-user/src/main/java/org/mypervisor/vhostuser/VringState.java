@@ -13,6 +13,9 @@ final class VringState implements AutoCloseable {
     long availUva;
     long usedUva;
     int base;
+    /** The ring was started on this connection: since then the front-end's base comes from us, or from a fresh driver. */
+    boolean startedBefore;
+
     /** A kick message came since the last stop, with or without a descriptor. */
     boolean kicked;
 

@@ -5,7 +5,8 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.mypervisor.virtqueue.GuestMemory;
 import org.mypervisor.virtqueue.RingFault;
-import org.mypervisor.virtqueue.SplitVirtqueue;
+import org.mypervisor.virtqueue.VirtioFeatures;
+import org.mypervisor.virtqueue.Virtqueue;
 import org.mypervisor.virtqueue.VringLayout;
 
 /**
@@ -37,13 +38,16 @@ final class Vrings {
         return states.length;
     }
 
-    void setNum(final ByteBuffer payload) throws ProtocolException {
+    /** @param features accepted so far */
+    void setNum(final ByteBuffer payload, final long features) throws ProtocolException {
         final VringState state = stopped(FrontendRequest.SET_VRING_NUM, payload);
         final long size = u32(payload, 4);
-        if (!VringLayout.isValidSize(size)) {
+        final boolean packed = VirtioFeatures.has(features, VirtioFeatures.VIRTIO_F_RING_PACKED);
+        if (!VringLayout.isValidSize(size, packed)) {
             throw new ProtocolException(
                     FrontendRequest.SET_VRING_NUM,
-                    "num=%d, must be a power of two up to %d".formatted(size, VringLayout.MAX_SIZE));
+                    "num=%d, must be %s %d"
+                            .formatted(size, packed ? "1 to" : "a power of two up to", VringLayout.MAX_SIZE));
         }
         state.size = (int) size;
         state.startFailed = false;
@@ -66,13 +70,16 @@ final class Vrings {
         state.startFailed = false;
     }
 
-    void setBase(final ByteBuffer payload) throws ProtocolException {
+    /** @param features accepted so far */
+    void setBase(final ByteBuffer payload, final long features) throws ProtocolException {
         final VringState state = stopped(FrontendRequest.SET_VRING_BASE, payload);
         final long base = u32(payload, 4);
-        if (base > 0xFFFF) {
+        final boolean packed = VirtioFeatures.has(features, VirtioFeatures.VIRTIO_F_RING_PACKED);
+        if (base > 0xFFFF && !packed) {
             throw new ProtocolException(FrontendRequest.SET_VRING_BASE, "num=%d, must be below 65536".formatted(base));
         }
-        state.base = (int) base;
+        // DPDK's virtio-user leaves the used half of a packed base out.
+        state.base = (int) (packed && base <= 0xFFFF ? base << 16 | base : base);
     }
 
     /**
@@ -177,13 +184,26 @@ final class Vrings {
     private void start(final int index, final GuestMemory memory, final long features) {
         final VringState state = states[index];
         final boolean receiveq = index % 2 == 0;
-        final VringLayout layout =
-                new VringLayout(state.size, state.descUva, state.availUva, state.usedUva, receiveq, features);
+        final VringLayout layout = new VringLayout(
+                state.size,
+                state.descUva,
+                state.availUva,
+                state.usedUva,
+                receiveq,
+                features,
+                state.base,
+                state.startedBefore);
         try {
-            final SplitVirtqueue queue = new SplitVirtqueue(memory, layout);
-            if (queue.next() != state.base) {
-                LOG.info("port {}: vring {}: base {}, resuming at used.idx {}", port, index, state.base, queue.next());
+            final Virtqueue queue = Virtqueue.of(memory, layout);
+            if (queue.base() != state.base) {
+                LOG.info(
+                        "port {}: vring {}: base 0x{}, going on at 0x{} as the ring says",
+                        port,
+                        index,
+                        Integer.toHexString(state.base),
+                        Integer.toHexString(queue.base()));
             }
+            state.startedBefore = true;
             state.vring = new Vring(queue, state.kick, state.call);
             state.reported = null;
             dataPlane.start(index, state.vring);
@@ -199,7 +219,7 @@ final class Vrings {
         final VringState state = states[index];
         if (state.vring != null) {
             dataPlane.stop(index);
-            state.base = state.vring.queue().next();
+            state.base = state.vring.queue().base();
             state.vring = null;
         }
         state.startFailed = false;

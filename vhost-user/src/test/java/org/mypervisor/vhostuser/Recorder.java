@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.mypervisor.virtqueue.RingFault;
-import org.mypervisor.virtqueue.SplitVirtqueue;
+import org.mypervisor.virtqueue.Virtqueue;
 
 /**
  * A data plane for tests: keeps what the session said, and gives back every available chain of the rings it has when the
@@ -20,7 +20,7 @@ final class Recorder implements DataPlane {
 
     @Override
     public synchronized void start(final int index, final Vring vring) {
-        events.add("start " + index + " at " + vring.queue().next());
+        events.add("start " + index + " at " + vring.queue().base());
         if (rings.put(index, vring) != null) {
             throw new AssertionError("ring " + index + " was started twice");
         }
@@ -64,10 +64,13 @@ final class Recorder implements DataPlane {
     synchronized int run(final int bytesWritten) {
         int count = 0;
         for (final Vring vring : rings.values()) {
-            final SplitVirtqueue queue = vring.queue();
-            for (int available = queue.refreshAvailable(); available > 0; available--) {
-                queue.complete(queue.head(0), bytesWritten);
-                count++;
+            final Virtqueue queue = vring.queue();
+            while (queue.available(1) != 0) {
+                queue.newChain();
+                if (queue.append() || queue.fault() == null) {
+                    queue.complete(bytesWritten, false);
+                    count++;
+                }
             }
             vring.publishAndCall();
         }

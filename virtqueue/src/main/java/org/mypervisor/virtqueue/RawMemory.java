@@ -82,6 +82,17 @@ public final class RawMemory {
         return MEMORY.readVolatileShort(address) & 0xFFFF;
     }
 
+    /** As {@link #le16Acquire}, of eight aligned bytes. */
+    public static long le64Acquire(final long address) {
+        return MEMORY.readVolatileLong(address);
+    }
+
+    /** As {@link #putLe16Release}, of eight aligned bytes. */
+    public static void putLe64Release(final long address, final long value) {
+        VarHandle.releaseFence();
+        MEMORY.writeLong(address, value);
+    }
+
     /**
      * Store-release: every earlier access of this thread is done before it. Pairs with the driver's acquire.
      */

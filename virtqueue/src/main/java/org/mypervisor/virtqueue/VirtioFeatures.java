@@ -11,26 +11,52 @@ import java.util.TreeMap;
  * <p>Constants are bit numbers; {@link #bit} is the only way to a mask, because {@code 1 << 32} is 1 in Java.
  */
 public final class VirtioFeatures {
+    public static final int VIRTIO_NET_F_CSUM = 0;
+    public static final int VIRTIO_NET_F_GUEST_CSUM = 1;
     public static final int VIRTIO_NET_F_MTU = 3;
+    public static final int VIRTIO_NET_F_GUEST_TSO4 = 7;
+    public static final int VIRTIO_NET_F_GUEST_TSO6 = 8;
+    public static final int VIRTIO_NET_F_GUEST_ECN = 9;
+    public static final int VIRTIO_NET_F_HOST_TSO4 = 11;
+    public static final int VIRTIO_NET_F_HOST_TSO6 = 12;
+    public static final int VIRTIO_NET_F_HOST_ECN = 13;
     public static final int VIRTIO_NET_F_MRG_RXBUF = 15;
+    public static final int VIRTIO_NET_F_GUEST_ANNOUNCE = 21;
     public static final int VIRTIO_NET_F_MQ = 22;
+    public static final int VIRTIO_NET_F_GUEST_USO4 = 54;
+    public static final int VIRTIO_NET_F_GUEST_USO6 = 55;
+    public static final int VIRTIO_NET_F_HOST_USO = 56;
     public static final int VIRTIO_F_ANY_LAYOUT = 27;
     public static final int VIRTIO_F_INDIRECT_DESC = 28;
     public static final int VIRTIO_F_EVENT_IDX = 29;
     public static final int VHOST_USER_F_PROTOCOL_FEATURES = 30;
     public static final int VIRTIO_F_VERSION_1 = 32;
+    public static final int VIRTIO_F_RING_PACKED = 34;
     public static final int VIRTIO_F_IN_ORDER = 35;
 
-    private static final Map<Integer, String> NAMES = new TreeMap<>(Map.of(
-            VIRTIO_NET_F_MTU, "mtu",
-            VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf",
-            VIRTIO_NET_F_MQ, "mq",
-            VIRTIO_F_ANY_LAYOUT, "any_layout",
-            VIRTIO_F_INDIRECT_DESC, "indirect_desc",
-            VIRTIO_F_EVENT_IDX, "event_idx",
-            VHOST_USER_F_PROTOCOL_FEATURES, "protocol_features",
-            VIRTIO_F_VERSION_1, "version_1",
-            VIRTIO_F_IN_ORDER, "in_order"));
+    private static final Map<Integer, String> NAMES = new TreeMap<>(Map.ofEntries(
+            Map.entry(VIRTIO_NET_F_CSUM, "csum"),
+            Map.entry(VIRTIO_NET_F_GUEST_CSUM, "guest_csum"),
+            Map.entry(VIRTIO_NET_F_MTU, "mtu"),
+            Map.entry(VIRTIO_NET_F_GUEST_TSO4, "guest_tso4"),
+            Map.entry(VIRTIO_NET_F_GUEST_TSO6, "guest_tso6"),
+            Map.entry(VIRTIO_NET_F_GUEST_ECN, "guest_ecn"),
+            Map.entry(VIRTIO_NET_F_HOST_TSO4, "host_tso4"),
+            Map.entry(VIRTIO_NET_F_HOST_TSO6, "host_tso6"),
+            Map.entry(VIRTIO_NET_F_HOST_ECN, "host_ecn"),
+            Map.entry(VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf"),
+            Map.entry(VIRTIO_NET_F_GUEST_ANNOUNCE, "guest_announce"),
+            Map.entry(VIRTIO_NET_F_MQ, "mq"),
+            Map.entry(VIRTIO_F_ANY_LAYOUT, "any_layout"),
+            Map.entry(VIRTIO_F_INDIRECT_DESC, "indirect_desc"),
+            Map.entry(VIRTIO_F_EVENT_IDX, "event_idx"),
+            Map.entry(VHOST_USER_F_PROTOCOL_FEATURES, "protocol_features"),
+            Map.entry(VIRTIO_F_VERSION_1, "version_1"),
+            Map.entry(VIRTIO_F_RING_PACKED, "ring_packed"),
+            Map.entry(VIRTIO_F_IN_ORDER, "in_order"),
+            Map.entry(VIRTIO_NET_F_GUEST_USO4, "guest_uso4"),
+            Map.entry(VIRTIO_NET_F_GUEST_USO6, "guest_uso6"),
+            Map.entry(VIRTIO_NET_F_HOST_USO, "host_uso")));
 
     private VirtioFeatures() {}
 

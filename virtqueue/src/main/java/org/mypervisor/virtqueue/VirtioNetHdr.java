@@ -23,6 +23,7 @@ public final class VirtioNetHdr {
     /** Bytes in front of each frame, in both directions, once these features are negotiated. */
     public static int size(final long features) {
         final long withNumBuffers = VirtioFeatures.bit(VirtioFeatures.VIRTIO_F_VERSION_1)
+                | VirtioFeatures.bit(VirtioFeatures.VIRTIO_F_RING_PACKED)
                 | VirtioFeatures.bit(VirtioFeatures.VIRTIO_NET_F_MRG_RXBUF);
         return (features & withNumBuffers) != 0 ? SIZE : LEGACY_SIZE;
     }

@@ -46,9 +46,9 @@ class DoubleFetchTest {
             ring.offer(TestRing.HOLE - GOOD, GOOD);
             final int[] outcomes = new int[2];
             whileFlipping(ring, ring.layout.descGpa() + 8, word(GOOD, 0, 0), word(0x1_0000_0000L - GOOD, 0, 0), () -> {
-                ring.device.available();
+                ring.device.available(VringLayout.MAX_SIZE);
                 final DescriptorChain chain = ring.device.newChain();
-                final RingFault fault = ring.device.append(ring.device.head(0));
+                final RingFault fault = ring.append();
                 assertEquals(fault == null ? GOOD : 0, chain.bytes());
                 assertEquals(fault == null ? null : RingFault.BUFFER_UNMAPPED, fault);
                 outcomes[fault == null ? 0 : 1]++;
@@ -66,8 +66,8 @@ class DoubleFetchTest {
             final int[] outcomes = new int[2];
             whileFlipping(ring, ring.layout.descGpa() + 8, word(33, 0, 0), word(32, INDIRECT, 0), () -> {
                 final DescriptorChain chain = ring.device.newChain();
-                ring.device.available();
-                final RingFault fault = ring.device.append(ring.device.head(0));
+                ring.device.available(VringLayout.MAX_SIZE);
+                final RingFault fault = ring.append();
                 assertNull(fault, "length 33 with INDIRECT would be a broken ring");
                 assertEquals(chain.bytes() == 33 ? 1 : 2, chain.pieces());
                 outcomes[chain.pieces() - 1]++;

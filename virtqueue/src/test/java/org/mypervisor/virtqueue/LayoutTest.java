@@ -113,13 +113,14 @@ class LayoutTest {
         assertBytes(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9);
     }
 
-    /** virtio 1.2 §5.1.6.1: num_buffers is there with VERSION_1 (32) or MRG_RXBUF (15). */
+    /** virtio 1.2 §5.1.6.1: num_buffers is there with VERSION_1 (32), RING_PACKED (34), which needs it, or MRG_RXBUF (15). */
     @Test
     void shouldChooseNetHeaderSizeByFeatures() {
         assertEquals(10, VirtioNetHdr.size(0));
-        assertEquals(10, VirtioNetHdr.size(~(1L << 32 | 1L << 15)));
+        assertEquals(10, VirtioNetHdr.size(~(1L << 34 | 1L << 32 | 1L << 15)));
         assertEquals(12, VirtioNetHdr.size(1L << 32));
         assertEquals(12, VirtioNetHdr.size(1L << 15));
+        assertEquals(12, VirtioNetHdr.size(1L << 34));
     }
 
     /** virtio 1.2 §6 and §5.1.3; bit 30 from the vhost-user specification. */
@@ -148,12 +149,12 @@ class LayoutTest {
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 4, 128, 1024, 16384, 32768})
     void shouldAcceptSize(final long size) {
-        assertTrue(VringLayout.isValidSize(size));
+        assertTrue(VringLayout.isValidSize(size, false));
     }
 
     @ParameterizedTest
     @ValueSource(longs = {0, 3, 255, 257, 32767, 65536, 0x8000_0000L, 0xFFFF_FFFFL, -1, Long.MIN_VALUE})
     void shouldRefuseSize(final long size) {
-        assertFalse(VringLayout.isValidSize(size));
+        assertFalse(VringLayout.isValidSize(size, false));
     }
 }

@@ -25,12 +25,12 @@ class RingFaultTest {
                 scene.accept(new Scene(ring));
                 ring.driver.expose(0);
                 ring.driver.publish();
-                assertEquals(1, ring.device.available());
+                assertEquals(1, ring.device.available(VringLayout.MAX_SIZE));
                 final RingFault fault = assertTimeoutPreemptively(Duration.ofSeconds(5), ring::load);
                 assertEquals(expected, fault);
                 assertEquals(expected, ring.device.fault());
                 assertTrue(fault.breaksRing());
-                assertEquals(0, ring.device.refreshAvailable(), "a broken ring has nothing more to give");
+                assertEquals(0, ring.device.available(VringLayout.MAX_SIZE), "a broken ring has nothing more to give");
                 assertEquals(0, ring.ring().usedIdx());
             }
         }

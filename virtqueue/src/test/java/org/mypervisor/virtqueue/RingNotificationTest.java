@@ -16,9 +16,10 @@ class RingNotificationTest {
     private static final RingFeatures PLAIN = RingFeatures.PLAIN;
 
     /** Completes so many chains as one burst, without a driver behind the ring. */
-    private static void useAndPublish(final SplitVirtqueue device, final int count) {
+    private static void useAndPublish(final Virtqueue device, final int count) {
         for (int i = 0; i < count; i++) {
-            device.complete(0, 0);
+            device.newChain();
+            device.complete(0, false);
         }
         device.publish();
     }
@@ -175,7 +176,7 @@ class RingNotificationTest {
         try (TestRing ring = TestRing.transmitq(64, features)) {
             ring.setIndices(0);
             for (int lap = 0; lap < 2000; lap++) {
-                assertEquals(0, ring.device.enableKicks());
+                assertFalse(ring.device.enableKicks());
                 final long before = ring.driver.kicks();
                 ring.offer(ring.buffer, 64);
                 assertTrue(ring.driver.kickIfNeeded(), "lap " + lap);
@@ -194,9 +195,9 @@ class RingNotificationTest {
     @EnumSource
     void shouldTellOfChainsThatCameBeforeTheWish(final RingFeatures features) {
         try (TestRing ring = TestRing.transmitq(8, features)) {
-            assertEquals(0, ring.device.available());
+            assertEquals(0, ring.device.available(VringLayout.MAX_SIZE));
             ring.offer(ring.buffer, 64);
-            assertEquals(1, ring.device.enableKicks());
+            assertTrue(ring.device.enableKicks());
         }
     }
 

@@ -26,7 +26,7 @@ final class TestRing implements AutoCloseable {
     /** Room for buffers of a test. */
     final long buffer = memory.allocate(65536, 4096);
 
-    SplitVirtqueue device;
+    Virtqueue device;
 
     private TestRing(final int size, final boolean writable, final RingFeatures features) {
         layout = SplitLayout.allocate(memory, size);
@@ -46,7 +46,7 @@ final class TestRing implements AutoCloseable {
 
     /** A new device over the present ring, as a start after a stop makes it. */
     void restart() {
-        device = new SplitVirtqueue(mapping.memory(), vringLayout());
+        device = Virtqueue.of(mapping.memory(), vringLayout());
     }
 
     VringLayout vringLayout() {
@@ -56,7 +56,9 @@ final class TestRing implements AutoCloseable {
                 memory.uvaOf(layout.availGpa()),
                 memory.uvaOf(layout.usedGpa()),
                 writable,
-                features.mask);
+                features.mask,
+                0,
+                false);
     }
 
     DriverRing ring() {
@@ -93,25 +95,39 @@ final class TestRing implements AutoCloseable {
 
     /** Loads the next chain; returns its fault or null. */
     RingFault load() {
-        if (device.available() == 0) {
+        device.newChain();
+        return append();
+    }
+
+    /** Adds one more chain, which must be there; returns its fault or null. */
+    RingFault append() {
+        if (device.append()) {
+            return null;
+        }
+        if (device.appendFault() == null) {
             throw new AssertionError("no chain is available, fault " + device.fault());
         }
-        device.newChain();
-        return device.append(device.head(0));
+        return device.appendFault();
+    }
+
+    /** Takes and completes one chain, good or bad. */
+    void completeNext(final int bytesWritten) {
+        load();
+        device.complete(bytesWritten, false);
     }
 
     /** The chain loaded last. */
     DescriptorChain chain() {
         final DescriptorChain chain = device.newChain();
-        device.append(device.head(0));
+        device.append();
         return chain;
     }
 
     /** Takes and completes all that is available, publishes, and returns how many chains that were. */
     int consume(final int bytesWritten) {
         int count = 0;
-        while (device.available() > 0) {
-            device.complete(device.head(0), bytesWritten);
+        while (device.available(1) != 0) {
+            completeNext(bytesWritten);
             count++;
         }
         device.publish();

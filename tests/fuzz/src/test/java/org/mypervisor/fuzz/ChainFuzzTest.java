@@ -16,8 +16,8 @@ import org.mypervisor.driversim.SplitLayout;
 import org.mypervisor.virtqueue.DescriptorChain;
 import org.mypervisor.virtqueue.GuestMemory;
 import org.mypervisor.virtqueue.RingFault;
-import org.mypervisor.virtqueue.SplitVirtqueue;
 import org.mypervisor.virtqueue.VirtioFeatures;
+import org.mypervisor.virtqueue.Virtqueue;
 import org.mypervisor.virtqueue.VringLayout;
 
 /**
@@ -67,7 +67,7 @@ class ChainFuzzTest {
     private boolean writable;
     private long features;
     private SplitLayout layout;
-    private SplitVirtqueue queue;
+    private Virtqueue queue;
     private SlowDevice reference;
     /** Chains that were available before, without those taken since. */
     private int seen;
@@ -94,12 +94,12 @@ class ChainFuzzTest {
         if (queue == null) {
             return;
         }
-        reference = new SlowDevice(Guest.MEMORY, layout, features, queue.next());
+        reference = new SlowDevice(Guest.MEMORY, layout, features, queue.base());
         seen = 0;
         for (int i = 0; i < MOST_CHAINS && takeNext(); i++) {
             // Everything happens in the call.
         }
-        assertTrue(queue.enableKicks() <= layout.size());
+        queue.enableKicks();
         queue.isCallNeeded();
     }
 
@@ -108,14 +108,14 @@ class ChainFuzzTest {
     }
 
     /** Null when the ring is refused, which must be right. */
-    private SplitVirtqueue start() {
+    private Virtqueue start() {
         final boolean eventIdx = VirtioFeatures.has(features, VirtioFeatures.VIRTIO_F_EVENT_IDX);
         final int event = eventIdx ? 2 : 0;
         final boolean valid = isRingPart(layout.descGpa(), 16L * layout.size(), 16)
                 && isRingPart(layout.availGpa(), 4 + 2L * layout.size() + event, 2)
                 && isRingPart(layout.usedGpa(), 4 + 8L * layout.size() + event, 4);
         try {
-            final SplitVirtqueue started = new SplitVirtqueue(
+            final Virtqueue started = Virtqueue.of(
                     Guest.HOST,
                     new VringLayout(
                             layout.size(),
@@ -123,7 +123,9 @@ class ChainFuzzTest {
                             uva(layout.availGpa()),
                             uva(layout.usedGpa()),
                             writable,
-                            features));
+                            features,
+                            0,
+                            false));
             assertTrue(valid, () -> "started at " + layout);
             return started;
         } catch (final IllegalArgumentException e) {
@@ -142,7 +144,8 @@ class ChainFuzzTest {
 
     /** Takes one chain with both devices; false when there is none or the ring broke. */
     private boolean takeNext() {
-        final int available = queue.refreshAvailable();
+        queue.enableKicks();
+        final int available = queue.available(layout.size());
         final int expected;
         try {
             expected = reference.available();
@@ -161,16 +164,15 @@ class ChainFuzzTest {
         }
         seen = available - 1;
         final Verdict verdict = judge();
-        final int head = queue.head(0);
         final DescriptorChain chain = queue.newChain();
-        final RingFault fault = queue.append(head);
+        final RingFault fault = queue.append() ? null : queue.appendFault();
         compare(verdict, chain, fault);
         assertEquals(fault != null && fault.breaksRing() ? fault : null, queue.fault());
         if (queue.fault() != null) {
-            assertEquals(0, queue.refreshAvailable());
+            assertEquals(0, queue.available(layout.size()));
             return false;
         }
-        complete(head);
+        complete();
         return true;
     }
 
@@ -267,16 +269,17 @@ class ChainFuzzTest {
     }
 
     /** Gives the chain back and looks at what the driver gets to see. */
-    private void complete(final int head) {
-        final int slot = queue.next() & layout.size() - 1;
-        queue.complete(head, 0);
+    private void complete() {
+        final int slot = queue.base() & layout.size() - 1;
+        final int head = Guest.MEMORY.le16(layout.availGpa() + 4 + 2L * slot);
+        queue.complete(0, false);
         queue.publish();
         final long element = layout.usedGpa() + 4 + 8L * slot;
         assertEquals(head, Guest.MEMORY.le32(element));
-        assertEquals(queue.next(), Guest.MEMORY.le16(layout.usedGpa() + 2));
-        if (reference.base() != queue.next()) {
+        assertEquals(queue.base(), Guest.MEMORY.le16(layout.usedGpa() + 2));
+        if (reference.base() != queue.base()) {
             // It stopped at a chain that ours takes.
-            reference = new SlowDevice(Guest.MEMORY, layout, features, queue.next());
+            reference = new SlowDevice(Guest.MEMORY, layout, features, queue.base());
         }
     }
 }
