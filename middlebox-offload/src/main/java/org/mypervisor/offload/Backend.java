@@ -99,7 +99,8 @@ public final class Backend implements AutoCloseable {
                 offered.eventIdx(),
                 offered.indirect(),
                 offered.inOrder(),
-                offered.packed());
+                offered.packed(),
+                offered.offloads());
         return new Endpoint(spec.id(), socket, device, port);
     }
 

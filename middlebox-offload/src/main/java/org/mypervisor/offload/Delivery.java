@@ -1,10 +1,12 @@
 package org.mypervisor.offload;
 
+import org.mypervisor.offload.gso.OffloadRequest;
 import org.mypervisor.vhostuser.Vring;
 
 /**
  * The far end of a wire: finds room for a frame in the destination, decides how long it may wait for it, and counts what
- * was sent. {@link #begin}, then the frame's bytes into {@link #contents}, then {@link #end}.
+ * was sent. {@link #begin}, then the frame's bytes into {@link #contents}, then {@link #end}; {@link #sent} once it has
+ * gone as a whole.
  *
  * <p>Owned by the wire's worker.
  */
@@ -47,20 +49,35 @@ final class Delivery {
     }
 
     /**
-     * Sets buffers aside and writes the header.
+     * Sets buffers aside and writes the header of a frame as it goes on a wire.
      *
      * @param to the destination's ring, or null while it is not up
      */
     int begin(final Vring to, final int frameLength) {
+        final int outcome = reserve(to, frameLength);
+        if (outcome == READY) {
+            contents.putNetHdr(to.queue().netHdrSize(), buffers.count());
+        }
+        return outcome;
+    }
+
+    /** As {@link #begin(Vring, int)}, for a frame that leaves something to its receiver. */
+    int begin(final Vring to, final int frameLength, final OffloadRequest request) {
+        final int outcome = reserve(to, frameLength);
+        if (outcome == READY) {
+            contents.putNetHdr(to.queue().netHdrSize(), buffers.count(), request);
+        }
+        return outcome;
+    }
+
+    private int reserve(final Vring to, final int frameLength) {
         if (to == null || to.queue().fault() != null) {
             return DropReason.DOWN.ordinal();
         }
-        final int netHdrSize = to.queue().netHdrSize();
-        final int outcome = buffers.reserve(to.queue(), netHdrSize + frameLength, destination);
+        final int outcome = buffers.reserve(to.queue(), to.queue().netHdrSize() + frameLength, destination);
         if (outcome == ReceiveBuffers.RESERVED) {
             congested = false;
             contents.begin(buffers.chain());
-            contents.putNetHdr(netHdrSize, buffers.count());
             return READY;
         }
         if (outcome == ReceiveBuffers.LATER) {
@@ -77,6 +94,11 @@ final class Delivery {
     /** Hands the filled buffers over, to be seen by the driver at the end of the turn. */
     void end(final Vring to, final int frameLength) {
         buffers.complete(to.queue(), to.queue().netHdrSize() + frameLength);
+        waiting = false;
+    }
+
+    /** A frame has gone, in one or, as segments, in several of those. */
+    void sent(final int frameLength) {
         frames++;
         bytes += frameLength;
     }

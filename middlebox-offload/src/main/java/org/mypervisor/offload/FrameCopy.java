@@ -1,5 +1,6 @@
 package org.mypervisor.offload;
 
+import org.mypervisor.offload.gso.OffloadRequest;
 import org.mypervisor.virtqueue.DescriptorChain;
 import org.mypervisor.virtqueue.RawMemory;
 import org.mypervisor.virtqueue.VirtioNetHdr;
@@ -35,6 +36,18 @@ final class FrameCopy {
             room -= size;
         } else {
             VirtioNetHdr.putPlain(headerScratch, size, numBuffers);
+            put(headerScratch, size);
+        }
+    }
+
+    /** The virtio-net header of a frame that leaves something to its receiver. */
+    void putNetHdr(final int size, final int numBuffers, final OffloadRequest request) {
+        if (room >= size) {
+            request.put(address, size, numBuffers);
+            address += size;
+            room -= size;
+        } else {
+            request.put(headerScratch, size, numBuffers);
             put(headerScratch, size);
         }
     }

@@ -1,5 +1,7 @@
 package org.mypervisor.offload;
 
+import org.mypervisor.offload.gso.GuestOffloads;
+import org.mypervisor.offload.gso.OffloadRequest;
 import org.mypervisor.vhostuser.DataPlane;
 import org.mypervisor.vhostuser.EventFd;
 import org.mypervisor.vhostuser.Vring;
@@ -21,6 +23,8 @@ final class Port implements DataPlane {
     private final Vring[] usableReceiveqs;
     private int usableReceiveqCount;
     private boolean up;
+    private boolean hostOffloads;
+    private GuestOffloads guestOffloads = new GuestOffloads(0);
     private Worker worker;
     private Wire firstWire;
 
@@ -75,6 +79,8 @@ final class Port implements DataPlane {
     public void start(final int index, final Vring vring) {
         worker.execute(() -> {
             vrings[index] = vring;
+            hostOffloads = (vring.queue().features() & OffloadRequest.HOST_OFFLOADS) != 0;
+            guestOffloads = new GuestOffloads(vring.queue().features());
             if (isTransmitq(index)) {
                 worker.watchKick(vring, this);
             }
@@ -159,6 +165,16 @@ final class Port implements DataPlane {
     /** Whether frames of this transmitq go anywhere; else they are discarded. Worker thread. */
     boolean isTransmitqEnabled(final int pair) {
         return enabled[2 * pair + 1];
+    }
+
+    /** Whether the driver may leave checksums and segmentation of what it sends to us. Worker thread. */
+    boolean hasHostOffloads() {
+        return hostOffloads;
+    }
+
+    /** What may be left to the driver of what it receives. Worker thread. */
+    GuestOffloads guestOffloads() {
+        return guestOffloads;
     }
 
     /** The receiveq that gets the frames of a source's pair, or null while the port is not up. Worker thread. */

@@ -20,10 +20,10 @@ final class Wire {
     static final int BURST = 32;
 
     /** The longest frame a driver can have: 64 KiB behind an Ethernet header with tags. */
-    private static final int MAX_FRAME = 65_589;
+    static final int MAX_FRAME = 65_589;
 
     /** Not a frame: a malformed chain, already counted. */
-    private static final int NO_FRAME = -3;
+    private static final int NO_FRAME = -4;
 
     private final WireEnds ends;
     private final Port source;
@@ -31,12 +31,15 @@ final class Wire {
     private final Element[] elements;
     private final Packet packet = new Packet();
     private final Delivery delivery;
+    private final UnfinishedFrame unfinished;
 
     /** The ring whose next chain is loaded and judged below, or null when none is. */
     private Vring loadedFrom;
 
     private DescriptorChain chain;
     private int verdict;
+    /** The loaded frame leaves something to us or to its receiver. */
+    private boolean isUnfinished;
 
     private int frames;
     private long frameBytes;
@@ -52,6 +55,7 @@ final class Wire {
         this.path = path;
         this.elements = elements;
         this.delivery = new Delivery(ends.destination());
+        this.unfinished = new UnfinishedFrame(ends.destination(), delivery);
     }
 
     /**
@@ -70,12 +74,13 @@ final class Wire {
         }
         final Vring to = ends.to();
         delivery.beginTurn();
+        unfinished.beginTurn();
         int done = 0;
         while (done < count && forwardNext(from, to)) {
             done++;
         }
         settle(from, to);
-        return done;
+        return unfinished.hasProgress() ? Math.max(done, 1) : done;
     }
 
     /** Takes the next frame to its end; false when it has to wait or the source ring broke. */
@@ -83,9 +88,13 @@ final class Wire {
         if (loadedFrom != from && !load(from)) {
             return false;
         }
-        final int fate = verdict == Element.PASS ? deliver(from.queue(), to) : verdict;
+        int fate = verdict == Element.PASS ? deliver(from.queue(), to) : verdict;
         if (fate == Delivery.WAIT) {
             return false;
+        }
+        if (fate == UnfinishedFrame.REFUSED) {
+            source.faults[RingFault.BAD_OFFLOAD.ordinal()].add(1);
+            fate = NO_FRAME;
         }
         loadedFrom = null;
         from.queue().complete(0, false);
@@ -124,12 +133,16 @@ final class Wire {
         if (frameLength <= 0) {
             return RingFault.HEADER_SHORT;
         }
-        return frameLength > MAX_FRAME ? RingFault.CHAIN_TOO_LONG : null;
+        if (frameLength > MAX_FRAME) {
+            return RingFault.CHAIN_TOO_LONG;
+        }
+        isUnfinished = source.hasHostOffloads() && unfinished.load(chain, netHdrSize);
+        return isUnfinished && !unfinished.isValid(frameLength) ? RingFault.BAD_OFFLOAD : null;
     }
 
     private int judge(final int netHdrSize) {
         final int gate = ends.gate();
-        if (gate != Element.PASS || elements.length == 0) {
+        if (gate != Element.PASS || (elements.length == 0 && !isUnfinished)) {
             return gate;
         }
         packet.load(chain.bytes() - netHdrSize);
@@ -148,6 +161,9 @@ final class Wire {
     }
 
     private int deliver(final Virtqueue from, final Vring to) {
+        if (isUnfinished) {
+            return unfinished.deliver(chain, from.netHdrSize(), packet, to);
+        }
         final int frameLength = chain.bytes() - from.netHdrSize();
         final int outcome = delivery.begin(to, frameLength);
         if (outcome != Delivery.READY) {
@@ -162,6 +178,7 @@ final class Wire {
             contents.put(chain, from.netHdrSize() + packet.snapshotLength());
         }
         delivery.end(to, frameLength);
+        delivery.sent(frameLength);
         return Element.PASS;
     }
 
@@ -201,6 +218,7 @@ final class Wire {
         if (fate == Delivery.READY) {
             delivery.contents().put(own.address(), own.frameLength());
             delivery.end(to, own.frameLength());
+            delivery.sent(own.frameLength());
         } else {
             ends.countDrop(fate == Delivery.WAIT ? DropReason.NO_BUFFER.ordinal() : fate, path);
         }

@@ -9,9 +9,16 @@ package org.mypervisor.vhostuser;
  * @param indirect offer VIRTIO_F_INDIRECT_DESC
  * @param inOrder offer VIRTIO_F_IN_ORDER
  * @param packed offer VIRTIO_F_RING_PACKED
+ * @param offloads offer checksum and segmentation offloads, in both directions
  */
 public record DeviceOptions(
-        int queuePairs, boolean mergeableBuffers, boolean eventIdx, boolean indirect, boolean inOrder, boolean packed) {
+        int queuePairs,
+        boolean mergeableBuffers,
+        boolean eventIdx,
+        boolean indirect,
+        boolean inOrder,
+        boolean packed,
+        boolean offloads) {
     /** A kick message has 8 bits for the vring index. */
     public static final int MAX_QUEUE_PAIRS = 128;
 
@@ -23,6 +30,6 @@ public record DeviceOptions(
 
     /** One queue pair and everything on. */
     public static DeviceOptions defaults() {
-        return new DeviceOptions(1, true, true, true, true, true);
+        return new DeviceOptions(1, true, true, true, true, true, true);
     }
 }

@@ -12,6 +12,20 @@ import org.mypervisor.virtqueue.VirtioFeatures;
  * add to it.
  */
 public final class FeatureNegotiation {
+    /** What a driver may leave to us, and what it may be left to do; the data plane does in software what is missing. */
+    private static final long OFFLOADS = VirtioFeatures.mask(
+            VirtioFeatures.VIRTIO_NET_F_CSUM,
+            VirtioFeatures.VIRTIO_NET_F_HOST_TSO4,
+            VirtioFeatures.VIRTIO_NET_F_HOST_TSO6,
+            VirtioFeatures.VIRTIO_NET_F_HOST_ECN,
+            VirtioFeatures.VIRTIO_NET_F_HOST_USO,
+            VirtioFeatures.VIRTIO_NET_F_GUEST_CSUM,
+            VirtioFeatures.VIRTIO_NET_F_GUEST_TSO4,
+            VirtioFeatures.VIRTIO_NET_F_GUEST_TSO6,
+            VirtioFeatures.VIRTIO_NET_F_GUEST_ECN,
+            VirtioFeatures.VIRTIO_NET_F_GUEST_USO4,
+            VirtioFeatures.VIRTIO_NET_F_GUEST_USO6);
+
     private final long offered;
     private final long offeredProtocol;
     private long accepted;
@@ -22,6 +36,8 @@ public final class FeatureNegotiation {
                 | bit(VirtioFeatures.VHOST_USER_F_PROTOCOL_FEATURES)
                 | bit(VirtioFeatures.VIRTIO_F_ANY_LAYOUT)
                 | bit(VirtioFeatures.VIRTIO_NET_F_MTU)
+                | bit(VirtioFeatures.VIRTIO_NET_F_GUEST_ANNOUNCE)
+                | (options.offloads() ? OFFLOADS : 0)
                 | when(options.queuePairs() > 1, VirtioFeatures.VIRTIO_NET_F_MQ)
                 | when(options.mergeableBuffers(), VirtioFeatures.VIRTIO_NET_F_MRG_RXBUF)
                 | when(options.eventIdx(), VirtioFeatures.VIRTIO_F_EVENT_IDX)

@@ -29,7 +29,7 @@ final class TestPort implements AutoCloseable {
             endpoint = new Endpoint(
                     "test",
                     new SocketOptions(socket, weListen, 0660, null, null),
-                    new DeviceOptions(pairs, true, true, true, true, true),
+                    new DeviceOptions(pairs, true, true, true, true, true, true),
                     recorder);
         } catch (final IOException e) {
             throw new UncheckedIOException(e);

@@ -13,6 +13,8 @@ public enum RingFault {
     WRONG_DIRECTION(false),
     /** No room for the virtio-net header, or no frame behind it. */
     HEADER_SHORT(false),
+    /** A virtio-net header that asks for a checksum or for segments that its frame does not allow. */
+    BAD_OFFLOAD(false),
     /** More bytes or buffers than any frame needs. */
     CHAIN_TOO_LONG(false),
     /** {@code avail.idx} is further ahead than the queue is long. */

@@ -68,6 +68,15 @@ public final class VirtioFeatures {
         return (features & bit(number)) != 0;
     }
 
+    /** A mask of several bits. */
+    public static long mask(final int... numbers) {
+        long mask = 0;
+        for (final int number : numbers) {
+            mask |= bit(number);
+        }
+        return mask;
+    }
+
     /** Names of the set bits for people, lowest bit first; a bit without a name here appears as its number. */
     public static String names(final long features) {
         final List<String> names = new ArrayList<>();

@@ -22,13 +22,15 @@ public abstract sealed class Virtqueue permits SplitVirtqueue, PackedVirtqueue {
     final DescriptorChain chain;
     private final int netHdrSize;
     private final boolean mergeable;
+    private final long features;
     private volatile RingFault fault;
 
     Virtqueue(final GuestMemory memory, final VringLayout layout) {
         size = layout.size();
-        eventIdx = VirtioFeatures.has(layout.features(), VirtioFeatures.VIRTIO_F_EVENT_IDX);
-        netHdrSize = VirtioNetHdr.size(layout.features());
-        mergeable = VirtioFeatures.has(layout.features(), VirtioFeatures.VIRTIO_NET_F_MRG_RXBUF);
+        features = layout.features();
+        eventIdx = VirtioFeatures.has(features, VirtioFeatures.VIRTIO_F_EVENT_IDX);
+        netHdrSize = VirtioNetHdr.size(features);
+        mergeable = VirtioFeatures.has(features, VirtioFeatures.VIRTIO_NET_F_MRG_RXBUF);
         chain = new DescriptorChain(memory, size, layout.writable());
     }
 
@@ -61,6 +63,11 @@ public abstract sealed class Virtqueue permits SplitVirtqueue, PackedVirtqueue {
     /** Descriptors of the queue. */
     public final int size() {
         return size;
+    }
+
+    /** The virtio features negotiated for it. */
+    public final long features() {
+        return features;
     }
 
     /** Bytes of the virtio-net header in front of each frame. */

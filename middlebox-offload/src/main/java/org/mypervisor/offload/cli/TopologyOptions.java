@@ -24,7 +24,7 @@ final class TopologyOptions {
                 "id=NAME,type=vhost-user,path=SOCKET: a NIC of a guest. We listen and QEMU connects"
                         + " (-chardev socket,path=SOCKET,reconnect=1); with server=off QEMU listens (server=on there)"
                         + " and we connect, again every second.",
-                "A path /dev/fd/N is a socket left open by whoever starts us. Optional: queues=N, mrg_rxbuf=off, event_idx=off, indirect=off, in_order=off, packed=off,"
+                "A path /dev/fd/N is a socket left open by whoever starts us. Optional: queues=N, mrg_rxbuf=off, event_idx=off, indirect=off, in_order=off, packed=off, offloads=off,"
                         + " wait=MS (how long a frame may wait for a receive buffer, default 1), mode=0660, owner=USER,"
                         + " group=GROUP (of the socket)."
             })

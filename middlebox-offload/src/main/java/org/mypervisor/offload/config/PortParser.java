@@ -23,6 +23,7 @@ final class PortParser {
             "event_idx",
             "indirect",
             "in_order",
+            "offloads",
             "mode",
             "owner",
             "group",
@@ -52,7 +53,8 @@ final class PortParser {
                 keys.onOff("mrg_rxbuf", true),
                 keys.onOff("event_idx", true),
                 keys.onOff("indirect", true),
-                keys.onOff("in_order", true));
+                keys.onOff("in_order", true),
+                keys.onOff("offloads", true));
         final PortSpec.Access access = new PortSpec.Access(
                 mode(), Optional.ofNullable(keys.text("owner", null)), Optional.ofNullable(keys.text("group", null)));
         final boolean server = keys.onOff("server", true);

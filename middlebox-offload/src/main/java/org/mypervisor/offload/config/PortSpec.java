@@ -32,7 +32,12 @@ public record PortSpec(
 
     /** Features that the port's options allow; {@code off} takes one out of the offer. */
     public record Offered(
-            boolean packed, boolean mergeableBuffers, boolean eventIdx, boolean indirect, boolean inOrder) {}
+            boolean packed,
+            boolean mergeableBuffers,
+            boolean eventIdx,
+            boolean indirect,
+            boolean inOrder,
+            boolean offloads) {}
 
     /**
      * Mode and ownership of the socket file.
@@ -58,6 +63,7 @@ public record PortSpec(
         text.append(",event_idx=").append(onOff(offered.eventIdx));
         text.append(",indirect=").append(onOff(offered.indirect));
         text.append(",in_order=").append(onOff(offered.inOrder));
+        text.append(",offloads=").append(onOff(offered.offloads));
         if (server) {
             text.append(String.format(",mode=0%03o", access.mode));
             access.owner.ifPresent(owner -> text.append(",owner=").append(owner));

@@ -23,7 +23,7 @@ class PortSpecTest {
         assertEquals("/run/fw-in.sock", port.path());
         assertTrue(port.server());
         assertEquals(1, port.queues());
-        assertEquals(new PortSpec.Offered(true, true, true, true, true), port.offered());
+        assertEquals(new PortSpec.Offered(true, true, true, true, true, true), port.offered());
         assertEquals(new PortSpec.Access(0660, Optional.empty(), Optional.empty()), port.access());
         assertEquals(1, port.waitMillis());
     }
@@ -31,11 +31,11 @@ class PortSpecTest {
     @Test
     void shouldReadEveryOption() {
         final String spec = "id=a,type=vhost-user,path=/tmp/with blank.sock,server=on,queues=128,packed=off,"
-                + "mrg_rxbuf=off,event_idx=off,indirect=off,in_order=off,mode=0600,owner=root,group=kvm,wait=60000";
+                + "mrg_rxbuf=off,event_idx=off,indirect=off,in_order=off,offloads=off,mode=0600,owner=root,group=kvm,wait=60000";
         final PortSpec port = port(spec);
         assertEquals("/tmp/with blank.sock", port.path());
         assertEquals(128, port.queues());
-        assertEquals(new PortSpec.Offered(false, false, false, false, false), port.offered());
+        assertEquals(new PortSpec.Offered(false, false, false, false, false, false), port.offered());
         assertEquals(new PortSpec.Access(0600, Optional.of("root"), Optional.of("kvm")), port.access());
         assertEquals(60000, port.waitMillis());
         assertEquals(spec, port.text());
@@ -44,11 +44,12 @@ class PortSpecTest {
 
     @Test
     void shouldLetEachFeatureBeSwitchedOffAlone() {
-        assertEquals(new PortSpec.Offered(false, true, true, true, true), offered("packed"));
-        assertEquals(new PortSpec.Offered(true, false, true, true, true), offered("mrg_rxbuf"));
-        assertEquals(new PortSpec.Offered(true, true, false, true, true), offered("event_idx"));
-        assertEquals(new PortSpec.Offered(true, true, true, false, true), offered("indirect"));
-        assertEquals(new PortSpec.Offered(true, true, true, true, false), offered("in_order"));
+        assertEquals(new PortSpec.Offered(false, true, true, true, true, true), offered("packed"));
+        assertEquals(new PortSpec.Offered(true, false, true, true, true, true), offered("mrg_rxbuf"));
+        assertEquals(new PortSpec.Offered(true, true, false, true, true, true), offered("event_idx"));
+        assertEquals(new PortSpec.Offered(true, true, true, false, true, true), offered("indirect"));
+        assertEquals(new PortSpec.Offered(true, true, true, true, false, true), offered("in_order"));
+        assertEquals(new PortSpec.Offered(true, true, true, true, true, false), offered("offloads"));
     }
 
     private static PortSpec.Offered offered(final String feature) {
@@ -67,7 +68,7 @@ class PortSpecTest {
                 "id=a,path=b,type=tap | 18 | there is no port type 'tap'; supported: vhost-user",
                 "id=a,path=b,type=vhostuser | 18 | there is no port type 'vhostuser'; supported: vhost-user; did you mean 'vhost-user'?",
                 "id=a,path=b,id=c | 13 | 'id' was already given at --port:1:1",
-                "id=a,path=b,queue=2 | 13 | a port has no key 'queue'; it has id, type, path, server, queues, packed, mrg_rxbuf, event_idx, indirect, in_order, mode, owner, group, wait; did you mean 'queues'?",
+                "id=a,path=b,queue=2 | 13 | a port has no key 'queue'; it has id, type, path, server, queues, packed, mrg_rxbuf, event_idx, indirect, in_order, offloads, mode, owner, group, wait; did you mean 'queues'?",
                 "id=a,path=b,queues=0 | 20 | 'queues' is a number from 1 to 128, not '0'",
                 "id=a,path=b,queues=129 | 20 | 'queues' is a number from 1 to 128, not '129'",
                 "id=a,path=b,queues=two | 20 | 'queues' is a number from 1 to 128, not 'two'",

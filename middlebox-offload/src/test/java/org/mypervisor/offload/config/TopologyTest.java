@@ -5,7 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import org.junit.jupiter.api.Test;
 
 class TopologyTest {
-    private static final String REST = ",queues=1,packed=on,mrg_rxbuf=on,event_idx=on,indirect=on,in_order=on";
+    private static final String REST =
+            ",queues=1,packed=on,mrg_rxbuf=on,event_idx=on,indirect=on,in_order=on,offloads=on";
 
     @Test
     void shouldRenderPortsAndExpandedPaths() {

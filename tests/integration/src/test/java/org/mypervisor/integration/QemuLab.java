@@ -142,6 +142,10 @@ final class QemuLab implements AutoCloseable {
     }
 
     void checkNoFaults() throws IOException {
+        checkNoFaults(backend);
+    }
+
+    static void checkNoFaults(final BackendProcess backend) throws IOException {
         for (final JsonNode port : backend.stats().get("ports")) {
             long faults = 0;
             for (final JsonNode count : port.get("faults")) {

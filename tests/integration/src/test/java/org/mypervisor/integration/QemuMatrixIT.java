@@ -37,6 +37,7 @@ final class QemuMatrixIT {
     Stream<DynamicTest> shouldServeQemuGuests() throws IOException {
         final List<Cell> cells = new ArrayList<>(QemuCells.on(lab));
         cells.addAll(new QemuTopologies(folder).cells());
+        cells.addAll(new OffloadCells(folder).cells());
         return Matrix.tests("qemu", cells, lab::discard);
     }
 }
