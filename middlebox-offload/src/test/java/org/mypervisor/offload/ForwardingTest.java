@@ -114,6 +114,9 @@ final class ForwardingTest {
             try (NetDriver a = new NetDriver(frontend, memory, NetOptions.defaults())) {
                 a.start();
                 for (final LegalOddity oddity : LegalOddity.values()) {
+                    if (!oddity.isLegalWith(EVERYTHING)) {
+                        continue;
+                    }
                     final byte[] frame = frame(new Random(oddity.ordinal()), 300);
                     oddity.transmit(a, frame);
                     assertArrayEquals(frame, b.receive(), oddity.name());

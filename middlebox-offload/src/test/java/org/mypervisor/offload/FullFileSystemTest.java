@@ -86,7 +86,7 @@ final class FullFileSystemTest {
                 NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
                 HandMadeGuest a = connect(backend);
                 Bystanders bystanders = new Bystanders(backend)) {
-            final DriverRing ring = a.driver().transmitq().ring();
+            final DriverRing ring = a.driver().splitTransmitq().ring();
             ring.writeDescriptor(0, ring.layout().descGpa(), 72, 0, 0);
             ring.writeAvailEntry(0, 0);
             a.start();
@@ -110,8 +110,8 @@ final class FullFileSystemTest {
         final HandMadeGuest guest = HandMadeGuest.connect(
                 backend, "a", GuestMemoryFile.inFile(tmpfs.resolve("memory"), 16 << 20), NetOptions.defaults());
         // The rings' pages exist; those of most buffers do not.
-        guest.driver().transmitq().ring().zero();
-        guest.driver().receiveq().ring().zero();
+        guest.driver().splitTransmitq().ring().zero();
+        guest.driver().splitReceiveq().ring().zero();
         return guest;
     }
 }

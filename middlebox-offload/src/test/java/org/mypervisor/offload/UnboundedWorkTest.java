@@ -34,7 +34,7 @@ final class UnboundedWorkTest {
                 NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
                 HandMadeGuest b =
                         HandMadeGuest.connect(backend, "b", new NetOptions(size, 64, 64, Framing.ONE_BUFFER))) {
-            final DriverRing ring = b.driver().receiveq().ring();
+            final DriverRing ring = b.driver().splitReceiveq().ring();
             for (int i = 0; i < size - 1; i++) {
                 ring.writeDescriptor(
                         i, b.driver().receiveBufferGpa(0), 0, VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_NEXT, i + 1);
@@ -68,8 +68,8 @@ final class UnboundedWorkTest {
         try (RunningBackend backend = Bystanders.fourPorts(folder, true);
                 HandMadeGuest a = HandMadeGuest.connect(backend, "a", NetOptions.defaults());
                 HandMadeGuest b = HandMadeGuest.connect(backend, "b", NetOptions.defaults())) {
-            final DriverRing from = a.driver().transmitq().ring();
-            final DriverRing to = b.driver().receiveq().ring();
+            final DriverRing from = a.driver().splitTransmitq().ring();
+            final DriverRing to = b.driver().splitReceiveq().ring();
             for (int i = 0; i < pieces; i++) {
                 final int next = i < pieces - 1 ? VIRTQ_DESC_F_NEXT : 0;
                 from.writeDescriptor(i, 0x1000000, 32 << 20, next, i + 1);
@@ -99,7 +99,7 @@ final class UnboundedWorkTest {
                 NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
                 HandMadeGuest b = HandMadeGuest.connect(backend, "b", NetOptions.defaults());
                 Bystanders bystanders = new Bystanders(backend)) {
-            final DriverRing ring = b.driver().receiveq().ring();
+            final DriverRing ring = b.driver().splitReceiveq().ring();
             ring.writeDescriptor(0, b.driver().receiveBufferGpa(0), 2048, VIRTQ_DESC_F_WRITE, 0);
             ring.writeDescriptor(1, b.driver().receiveBufferGpa(1), 12, VIRTQ_DESC_F_WRITE, 0);
             ring.writeDescriptor(2, b.driver().receiveBufferGpa(2), 0, VIRTQ_DESC_F_WRITE, 0);
@@ -128,7 +128,7 @@ final class UnboundedWorkTest {
                 NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
                 NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
                 Bystanders bystanders = new Bystanders(backend)) {
-            final DriverRing ring = a.transmitq().ring();
+            final DriverRing ring = a.splitTransmitq().ring();
             ring.writeDescriptor(0, a.transmitBufferGpa(0), 72, 0, 0);
             ring.writeAvailEntry(0, 9999);
             ring.writeAvailIdx(1);
@@ -151,7 +151,7 @@ final class UnboundedWorkTest {
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
                 NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
                 Bystanders bystanders = new Bystanders(backend)) {
-            a.transmitq().ring().writeAvailIdx(1000);
+            a.splitTransmitq().ring().writeAvailIdx(1000);
             a.transmitq().kickAlways();
             RunningBackend.await("broken", () -> backend.port("a").state().equals("broken"));
             RunningBackend.await("counted", () -> backend.port("a").faults().containsKey("avail_idx_jump"));
@@ -165,7 +165,7 @@ final class UnboundedWorkTest {
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
                 NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
                 NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults())) {
-            final DriverRing ring = a.transmitq().ring();
+            final DriverRing ring = a.splitTransmitq().ring();
             for (int i = 0; i < 10; i++) {
                 ring.writeDescriptor(i, a.transmitBufferGpa(0), i, 0, 0);
                 ring.writeAvailEntry(i, i);

@@ -77,7 +77,7 @@ class DescriptorChainTest {
     @Test
     void shouldIgnoreWriteBesideIndirect() {
         try (TestRing ring = TestRing.transmitq(8, RingFeatures.INDIRECT)) {
-            final long table = ring.ring().writeTable(0, ring.buffers(ring.buffer, 64));
+            final long table = ring.driver.writeTable(0, ring.buffers(ring.buffer, 64));
             ring.ring().writeDescriptor(0, table, 16, 4 | 2, 0);
             ring.driver.expose(0);
             ring.driver.publish();

@@ -61,7 +61,7 @@ class DoubleFetchTest {
     @Test
     void shouldJudgeFlagsTogetherWithLength() throws InterruptedException {
         try (TestRing ring = TestRing.transmitq(8, RingFeatures.INDIRECT)) {
-            final long table = ring.ring().writeTable(0, ring.buffers(ring.buffer, 10, ring.buffer + 10, 22));
+            final long table = ring.driver.writeTable(0, ring.buffers(ring.buffer, 10, ring.buffer + 10, 22));
             ring.offer(table, 33);
             final int[] outcomes = new int[2];
             whileFlipping(ring, ring.layout.descGpa() + 8, word(33, 0, 0), word(32, INDIRECT, 0), () -> {

@@ -16,8 +16,4 @@ public record Buffer(long gpa, long length, boolean writable) {
     public static Buffer writable(final long gpa, final long length) {
         return new Buffer(gpa, length, true);
     }
-
-    int flags() {
-        return writable ? Virtio.VIRTQ_DESC_F_WRITE : 0;
-    }
 }

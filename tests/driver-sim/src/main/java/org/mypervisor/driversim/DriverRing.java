@@ -1,9 +1,5 @@
 package org.mypervisor.driversim;
 
-import static org.mypervisor.driversim.Virtio.VIRTQ_DESC_F_NEXT;
-
-import java.util.List;
-
 /**
  * The three parts of a split virtqueue as bytes in guest memory: the fields a driver writes and those it reads, one
  * method each, with no opinion on their values. {@link SplitDriver} keeps the rules; hostile tests write here what they
@@ -12,14 +8,10 @@ import java.util.List;
 public final class DriverRing {
     private final GuestMemoryFile memory;
     private final SplitLayout layout;
-    private final long[] tableGpa;
-    private final int[] tableEntries;
 
     DriverRing(final GuestMemoryFile memory, final SplitLayout layout) {
         this.memory = memory;
         this.layout = layout;
-        tableGpa = new long[layout.size()];
-        tableEntries = new int[layout.size()];
     }
 
     public SplitLayout layout() {
@@ -37,21 +29,6 @@ public final class DriverRing {
         memory.putLe32(at + SplitLayout.DESC_LEN, length);
         memory.putLe16(at + SplitLayout.DESC_FLAGS, flags);
         memory.putLe16(at + SplitLayout.DESC_NEXT, next);
-    }
-
-    /** Writes an indirect table into memory kept for that head, and returns its gpa. */
-    public long writeTable(final int head, final List<Buffer> buffers) {
-        if (tableEntries[head] < buffers.size()) {
-            tableEntries[head] = buffers.size();
-            tableGpa[head] = memory.allocate(16L * buffers.size(), 16);
-        }
-        for (int i = 0; i < buffers.size(); i++) {
-            final Buffer buffer = buffers.get(i);
-            final boolean more = i + 1 < buffers.size();
-            final int flags = buffer.flags() | (more ? VIRTQ_DESC_F_NEXT : 0);
-            writeDescriptorAt(tableGpa[head] + 16L * i, buffer.gpa(), buffer.length(), flags, more ? i + 1 : 0);
-        }
-        return tableGpa[head];
     }
 
     /** Writes the avail ring slot of a free-running index. */

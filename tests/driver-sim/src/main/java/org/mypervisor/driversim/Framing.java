@@ -20,12 +20,18 @@ public enum Framing {
     ZERO_LENGTH_INSIDE,
     /** Everything in an indirect table: header, frame. */
     INDIRECT,
-    /** Header in a plain descriptor, followed by an indirect one with the frame in two parts. */
+    /** Header in a plain descriptor, followed by an indirect one with the frame in two parts. Split rings only. */
     PLAIN_THEN_INDIRECT;
 
     /** Whether VIRTIO_F_INDIRECT_DESC must have been negotiated. */
     public boolean needsIndirect() {
         return this == INDIRECT || this == PLAIN_THEN_INDIRECT;
+    }
+
+    /** Whether a driver that negotiated these features may use it. */
+    public boolean isLegalWith(final long features) {
+        return (!needsIndirect() || Virtio.has(features, Virtio.VIRTIO_F_INDIRECT_DESC))
+                && (this != PLAIN_THEN_INDIRECT || !Virtio.has(features, Virtio.VIRTIO_F_RING_PACKED));
     }
 
     /**
@@ -46,7 +52,7 @@ public enum Framing {
     }
 
     /** Makes the cut memory available on a ring; returns the head. */
-    int add(final SplitDriver ring, final List<Buffer> buffers) {
+    int add(final DriverQueue ring, final List<Buffer> buffers) {
         return switch (this) {
             case INDIRECT -> ring.addIndirect(buffers);
             case PLAIN_THEN_INDIRECT -> ring.add(buffers.subList(0, 1), buffers.subList(1, buffers.size()));

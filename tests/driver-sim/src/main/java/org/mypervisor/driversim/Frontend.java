@@ -94,7 +94,7 @@ public final class Frontend extends FrontendMessages {
      * What QEMU sends when the guest driver sets DRIVER_OK, and at cont: features, memory table, and for each ring
      * size, base, addresses, kick (already signalled) and call. Kick and call eventfds of the rings are made anew.
      */
-    public void startLikeQemu(final GuestMemoryFile memory, final SplitDriver... vrings) {
+    public void startLikeQemu(final GuestMemoryFile memory, final DriverQueue... vrings) {
         for (int first = 0; first < vrings.length; first += 2) {
             if (first / 2 < enabledPairs) {
                 enablePair(first / 2, true);
@@ -128,7 +128,7 @@ public final class Frontend extends FrontendMessages {
     }
 
     /** Stops the rings as QEMU does and keeps the returned index of each as its base; also returns them. */
-    public int[] stop(final SplitDriver... vrings) {
+    public int[] stop(final DriverQueue... vrings) {
         final int[] bases = new int[vrings.length];
         for (int index = 0; index < vrings.length; index++) {
             bases[index] = getVringBase(index);
@@ -139,9 +139,10 @@ public final class Frontend extends FrontendMessages {
 
     /**
      * QEMU after the back-end died or was restarted with the guest running: handshake, then at once the start with
-     * used.idx as base. Fails if a feature in use is not offered any more, as QEMU does.
+     * used.idx as base (packed: what GET_VRING_BASE said last, however old). Fails if a feature in use is not
+     * offered any more, as QEMU does.
      */
-    public void reconnectLikeQemu(final GuestMemoryFile memory, final SplitDriver... vrings) {
+    public void reconnectLikeQemu(final GuestMemoryFile memory, final DriverQueue... vrings) {
         final long before = features;
         disconnect();
         open();
@@ -150,8 +151,8 @@ public final class Frontend extends FrontendMessages {
             throw new AssertionError("vhost lacks features 0x" + Long.toHexString(before & ~features));
         }
         features = before;
-        for (final SplitDriver vring : vrings) {
-            vring.setBase(vring.ring().usedIdx());
+        for (final DriverQueue vring : vrings) {
+            vring.setBase(vring.baseAfterCrash());
         }
         startLikeQemu(memory, vrings);
     }
@@ -165,8 +166,8 @@ public final class Frontend extends FrontendMessages {
         return this;
     }
 
-    /** Second half of virtio-user's startup; its kicks are not signalled in advance, its memory has gpa equal to uva. */
-    public void startLikeVirtioUser(final GuestMemoryFile memory, final SplitDriver... vrings) {
+    /** Second half of virtio-user's startup: kicks not signalled in advance, gpa equal to uva, bases of 16 bits. */
+    public void startLikeVirtioUser(final GuestMemoryFile memory, final DriverQueue... vrings) {
         for (int i = 0; i < vrings.length; i++) {
             final int index = i < vrings.length / 2 ? 2 * i : 2 * i - vrings.length + 1;
             vrings[index].notifiers().renew(0);
@@ -180,7 +181,7 @@ public final class Frontend extends FrontendMessages {
         }
         sendMemTable(memory);
         for (int index = 0; index < vrings.length; index++) {
-            setVring(index, memory, vrings[index].ring().layout(), 0);
+            setVring(index, memory, vrings[index].layout(), vrings[index].firstBase() & 0xFFFF);
             setVringKick(index, vrings[index].notifiers().kick().fd());
         }
         enablePair(0, true);
@@ -193,7 +194,7 @@ public final class Frontend extends FrontendMessages {
     }
 
     /** virtio-user's end: disables and stops every ring and closes. */
-    public void stopLikeVirtioUser(final SplitDriver... vrings) {
+    public void stopLikeVirtioUser(final DriverQueue... vrings) {
         for (int pair = 0; pair < vrings.length / 2; pair++) {
             enablePair(pair, false);
         }
@@ -203,8 +204,11 @@ public final class Frontend extends FrontendMessages {
         disconnect();
     }
 
-    /** virtio-user as server when its back-end dials again: old rings are stopped on the new connection first. */
-    public void reconnectLikeVirtioUser(final GuestMemoryFile memory, final SplitDriver... vrings) {
+    /**
+     * virtio-user as server when its back-end dials again: old rings are stopped on the new connection first. Packed
+     * ones are emptied.
+     */
+    public void reconnectLikeVirtioUser(final GuestMemoryFile memory, final DriverQueue... vrings) {
         disconnect();
         open();
         for (int pair = 0; pair < vrings.length / 2; pair++) {
@@ -212,6 +216,9 @@ public final class Frontend extends FrontendMessages {
         }
         for (int index = 0; index < vrings.length; index++) {
             getVringBase(index, VIRTIO_USER_GARBAGE);
+            if (vrings[index] instanceof PackedDriver packed) {
+                packed.reset();
+            }
         }
         negotiate(wantedProtocol & VIRTIO_USER_PROTOCOL_FEATURES);
         startLikeVirtioUser(memory, vrings);
@@ -228,7 +235,7 @@ public final class Frontend extends FrontendMessages {
         for (int pair = 0; pair < pairs; pair++) {
             negotiate(wantedProtocol);
             if (pair == 0 && hasProtocol(Virtio.PROTOCOL_F_MQ)) {
-                checkQueueNum();
+                requireQueueNum(pairs);
             }
             if (hasProtocol(Virtio.PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
                 getMaxMemSlots();
@@ -256,17 +263,10 @@ public final class Frontend extends FrontendMessages {
         }
     }
 
-    private void checkQueueNum() {
-        final long supported = getQueueNum();
-        if (supported < pairs) {
-            throw new AssertionError("back-end has " + supported + " queue pairs, wanted " + pairs);
-        }
-    }
-
     private void startVring(
-            final GuestMemoryFile memory, final int index, final SplitDriver vring, final int kickInitial) {
+            final GuestMemoryFile memory, final int index, final DriverQueue vring, final int kickInitial) {
         vring.notifiers().renew(kickInitial);
-        setVring(index, memory, vring.ring().layout(), vring.base());
+        setVring(index, memory, vring.layout(), vring.base());
         setVringKick(index, vring.notifiers().kick().fd());
         setVringCall(index, vring.notifiers().call().fd());
     }

@@ -152,7 +152,7 @@ public class FrontendMessages extends FrontendConnection {
         request(Request.SET_VRING_BASE, Message.state(index, base));
     }
 
-    /** Stops the ring and returns the index it stopped at. */
+    /** Stops the ring and returns where it stopped: an index, or a {@link PackedBase}. */
     public final int getVringBase(final int index) {
         return getVringBase(index, 0);
     }
@@ -169,7 +169,7 @@ public class FrontendMessages extends FrontendConnection {
     }
 
     /** Size, base and addresses of a ring, as every front-end sends them before its kick. */
-    public final void setVring(final int index, final GuestMemory memory, final SplitLayout layout, final int base) {
+    public final void setVring(final int index, final GuestMemory memory, final RingLayout layout, final int base) {
         setVringNum(index, layout.size());
         setVringBase(index, base);
         setVringAddr(
@@ -225,6 +225,14 @@ public class FrontendMessages extends FrontendConnection {
 
     public final long getQueueNum() {
         return getU64(Request.GET_QUEUE_NUM);
+    }
+
+    /** {@link #getQueueNum}, which must be enough. */
+    final void requireQueueNum(final int pairs) {
+        final long supported = getQueueNum();
+        if (supported < pairs) {
+            throw new AssertionError("back-end has " + supported + " queue pairs, wanted " + pairs);
+        }
     }
 
     /** @param mac six bytes */

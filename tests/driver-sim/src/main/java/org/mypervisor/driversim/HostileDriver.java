@@ -2,6 +2,7 @@ package org.mypervisor.driversim;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 
@@ -18,7 +19,7 @@ public final class HostileDriver {
     private static final Duration QUIET = Duration.ofMillis(50);
 
     private final NetDriver net;
-    private final SplitDriver ring;
+    private final DriverQueue ring;
     private final boolean receiveq;
     private final long goodGpa;
     private final long table;
@@ -60,7 +61,11 @@ public final class HostileDriver {
         head = -1;
         publishIdx = -1;
         entry.write(this);
-        ring.ring().writeAvailIdx(publishIdx >= 0 ? publishIdx : ring.availIdx());
+        if (publishIdx >= 0) {
+            split().ring().writeAvailIdx(publishIdx);
+        } else {
+            ring.publish();
+        }
         ring.kickAlways();
     }
 
@@ -95,7 +100,7 @@ public final class HostileDriver {
     }
 
     private void checkRingBroken(final HostileRing entry) {
-        final int usedBefore = ring.ring().usedIdx();
+        final int usedBefore = ring.usedWaiting();
         if (!err().await(net.frontend().timeout())) {
             throw new AssertionError(entry + ": err was not signalled, " + ring);
         }
@@ -105,14 +110,14 @@ public final class HostileDriver {
         if (signals != 1) {
             throw new AssertionError(entry + ": err was signalled " + signals + " times");
         }
-        if (ring.ring().usedIdx() != usedBefore) {
+        if (ring.usedWaiting() != usedBefore) {
             throw new AssertionError(entry + ": used elements appear in a broken ring, " + ring);
         }
     }
 
     private void checkRefused(final HostileRing entry) {
         final long deadline = System.nanoTime() + net.frontend().timeout().toNanos();
-        while (ring.ring().usedIdx() == ring.usedIdx() && !err().await(Duration.ZERO)) {
+        while (ring.usedWaiting() == 0 && !err().await(Duration.ZERO)) {
             if (System.nanoTime() > deadline) {
                 throw new AssertionError(entry + ": neither did the chain come back nor was err signalled");
             }
@@ -163,72 +168,84 @@ public final class HostileDriver {
                 .orElseThrow();
     }
 
-    int[] take(final int count) {
-        return ring.take(count);
+    /** A descriptor in this ring's direction. */
+    Descriptor good(final long gpa, final long length) {
+        return new Descriptor(gpa, length, direction());
     }
 
-    void expose(final int[] chain) {
-        head = chain[0];
-        ring.expose(head);
+    /** {@code count} descriptors in this ring's direction, of the same buffer. */
+    Descriptor[] goods(final int count, final long gpa, final long length) {
+        final Descriptor[] descriptors = new Descriptor[count];
+        Arrays.fill(descriptors, good(gpa, length));
+        return descriptors;
     }
 
-    void exposeOnly(final int value) {
-        ring.expose(value);
+    /** A chain of these, linked by NEXT as the ring links. */
+    void chain(final Descriptor... descriptors) {
+        head = ring.addRaw(List.of(descriptors));
     }
 
-    void jump(final int distance) {
-        publishIdx = ring.availIdx() + distance & 0xFFFF;
-    }
-
-    /** A descriptor in the ring's table, in this ring's direction. */
-    void put(final int index, final long gpa, final long length, final int flags, final int next) {
-        putRaw(index, gpa, length, flags | direction(), next);
-    }
-
-    void putRaw(final int index, final long gpa, final long length, final int flags, final int next) {
-        ring.ring().writeDescriptor(index, gpa, length, flags, next);
-    }
-
-    /** A descriptor in an indirect table, in this ring's direction. */
-    void put(final long tableGpa, final int entry, final long gpa, final long length, final int flags, final int next) {
-        ring.ring().writeDescriptorAt(tableGpa + 16L * entry, gpa, length, flags | direction(), next);
+    /** As {@link #chain}, in {@link #table}. */
+    void table(final Descriptor... descriptors) {
+        ring.writeTable(table, List.of(descriptors));
     }
 
     /** A chain of one indirect descriptor to {@link #table}. */
     void indirect(final long length, final int flags) {
-        final int[] d = take(1);
-        putRaw(d[0], table, length, Virtio.VIRTQ_DESC_F_INDIRECT | flags, (d[0] + 1) % size());
-        expose(d);
+        chain(new Descriptor(table, length, Virtio.VIRTQ_DESC_F_INDIRECT | flags));
     }
 
-    /** As {@link #indirect}, to a table of a good packet in two buffers. */
+    /** As {@link #indirect}, to a table of a good packet in two buffers, with one more entry behind it. */
     void goodTable(final long length, final int flags) {
-        put(table, 0, goodGpa, 12, Virtio.VIRTQ_DESC_F_NEXT, 1);
-        put(table, 1, goodGpa + 12, 60, 0, 0);
-        put(table, 2, goodGpa, 60, 0, 0);
+        table(good(goodGpa, 12), good(goodGpa + 12, 60));
+        ring.writeTable(table + 32, List.of(good(goodGpa, 60)));
         indirect(length, flags);
     }
 
     void single(final long length) {
-        final int[] d = take(1);
-        put(d[0], goodGpa, length, 0, 0);
-        expose(d);
+        chain(good(goodGpa, length));
     }
 
     /** A good packet with one more buffer at its end. */
     void packetEndingWith(final long gpa, final long length) {
-        final int[] d = take(2);
-        put(d[0], goodGpa, 72, Virtio.VIRTQ_DESC_F_NEXT, d[1]);
-        put(d[1], gpa, length, 0, 0);
-        expose(d);
+        chain(good(goodGpa, 72), good(gpa, length));
     }
 
     /** A good packet with one more buffer at its start. */
     void packetStartingWith(final long gpa, final long length) {
-        final int[] d = take(2);
-        put(d[0], gpa, length, Virtio.VIRTQ_DESC_F_NEXT, d[1]);
-        put(d[1], goodGpa, 72, 0, 0);
-        expose(d);
+        chain(good(gpa, length), good(goodGpa, 72));
+    }
+
+    /** Free descriptors of a split ring, to be linked at will. */
+    int[] take(final int count) {
+        return split().take(count);
+    }
+
+    void expose(final int[] chain) {
+        head = chain[0];
+        split().expose(head);
+    }
+
+    void exposeOnly(final int value) {
+        split().expose(value);
+    }
+
+    void jump(final int distance) {
+        publishIdx = split().availIdx() + distance & 0xFFFF;
+    }
+
+    /** A descriptor in a split ring's table, in this ring's direction. */
+    void put(final int index, final long gpa, final long length, final int flags, final int next) {
+        split().ring().writeDescriptor(index, gpa, length, flags | direction(), next);
+    }
+
+    /** A descriptor in an indirect table of a split ring, in this ring's direction. */
+    void put(final long tableGpa, final int entry, final long gpa, final long length, final int flags, final int next) {
+        split().ring().writeDescriptorAt(tableGpa + 16L * entry, gpa, length, flags | direction(), next);
+    }
+
+    private SplitDriver split() {
+        return (SplitDriver) ring;
     }
 
     private static long findHole(final List<Region> regions) {

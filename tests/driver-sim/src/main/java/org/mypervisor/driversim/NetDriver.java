@@ -12,7 +12,8 @@ import java.util.stream.Stream;
  * out (virtio 1.2 §5.1.6). Made after the handshake, because features decide header size and ring rules. Owns its rings,
  * and front-end and memory only if {@link #launchLikeQemu} made them, until {@link #close()}. For one thread.
  *
- * <p>Buffers are kept under the head of their chain: buffer h of a ring belongs to the chain whose head is h.
+ * <p>The rings are packed if the front-end negotiated that. Buffers are kept under the head of their chain: buffer h of
+ * a ring belongs to the chain whose head is h.
  */
 public final class NetDriver implements AutoCloseable {
     private final Frontend frontend;
@@ -20,8 +21,8 @@ public final class NetDriver implements AutoCloseable {
     private final NetOptions options;
     private final int headerSize;
     private final boolean mergeable;
-    private final SplitDriver receiveq;
-    private final SplitDriver transmitq;
+    private final DriverQueue receiveq;
+    private final DriverQueue transmitq;
     private final long receiveGpa;
     private final long transmitGpa;
     private final List<AutoCloseable> owned = new ArrayList<>();
@@ -39,8 +40,8 @@ public final class NetDriver implements AutoCloseable {
         headerSize = Virtio.netHeaderSize(features);
         mergeable = Virtio.has(features, Virtio.VIRTIO_NET_F_MRG_RXBUF);
         final int size = options.queueSize();
-        receiveq = new SplitDriver(memory, SplitLayout.allocate(memory, size), features);
-        transmitq = new SplitDriver(memory, SplitLayout.allocate(memory, size), features);
+        receiveq = DriverQueue.allocate(memory, size, features);
+        transmitq = DriverQueue.allocate(memory, size, features);
         receiveGpa = memory.allocate((long) size * options.receiveBufferSize(), 4096);
         transmitGpa = memory.allocate((long) size * options.transmitBufferSize(), 4096);
     }
@@ -86,13 +87,13 @@ public final class NetDriver implements AutoCloseable {
     }
 
     /** receiveq, transmitq: this pair's rings in index order. */
-    public SplitDriver[] vrings() {
-        return new SplitDriver[] {receiveq, transmitq};
+    public DriverQueue[] vrings() {
+        return new DriverQueue[] {receiveq, transmitq};
     }
 
     /** The rings of several pairs in index order, for the sequences of {@link Frontend}. */
-    public static SplitDriver[] vringsOf(final NetDriver... pairs) {
-        return Stream.of(pairs).flatMap(pair -> Stream.of(pair.vrings())).toArray(SplitDriver[]::new);
+    public static DriverQueue[] vringsOf(final NetDriver... pairs) {
+        return Stream.of(pairs).flatMap(pair -> Stream.of(pair.vrings())).toArray(DriverQueue[]::new);
     }
 
     /** Sends a frame in one buffer behind a zero header. */
@@ -193,12 +194,22 @@ public final class NetDriver implements AutoCloseable {
         return memory;
     }
 
-    public SplitDriver receiveq() {
+    public DriverQueue receiveq() {
         return receiveq;
     }
 
-    public SplitDriver transmitq() {
+    public DriverQueue transmitq() {
         return transmitq;
+    }
+
+    /** {@link #receiveq} of a driver that did not negotiate packed rings, for tests that look into it. */
+    public SplitDriver splitReceiveq() {
+        return (SplitDriver) receiveq;
+    }
+
+    /** {@link #transmitq} of a driver that did not negotiate packed rings, for tests that look into it. */
+    public SplitDriver splitTransmitq() {
+        return (SplitDriver) transmitq;
     }
 
     /** Where the receive buffer of the chain with this head lies. */
@@ -260,7 +271,7 @@ public final class NetDriver implements AutoCloseable {
         requireLength(first, headerSize);
         memory.read(receiveBufferGpa(first.head()), header, 0, headerSize);
         final int buffers = ReceivedFrame.numBuffers(header, frontend.features());
-        if ((receiveq.ring().usedIdx() - receiveq.usedIdx() + 1 & 0xFFFF) < buffers) {
+        if (receiveq.usedWaiting() + 1 < buffers) {
             throw new AssertionError("the " + buffers + " buffers of a packet were not used in one step");
         }
         byte[] packet = memory.read(receiveBufferGpa(first.head()), (int) first.length());

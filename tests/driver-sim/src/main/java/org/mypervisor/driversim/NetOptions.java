@@ -4,7 +4,7 @@ package org.mypervisor.driversim;
  * What a {@link NetDriver} chooses for itself. Sizes of buffers in bytes, header included; a transmit buffer bounds
  * the longest frame.
  *
- * @param queueSize entries of each ring, a power of two
+ * @param queueSize entries of each ring, a power of two unless the rings are packed
  */
 public record NetOptions(int queueSize, int receiveBufferSize, int transmitBufferSize, Framing receiveFraming) {
     /** 256 entries, 2048-byte buffers each in one descriptor. */

@@ -11,8 +11,8 @@ public final class NetPump {
 
     private final NetDriver driver;
     private final GuestMemory memory;
-    private final SplitDriver receiveq;
-    private final SplitDriver transmitq;
+    private final DriverQueue receiveq;
+    private final DriverQueue transmitq;
     private final int packetSize;
     private int buffersLeft;
     private long transmitted;

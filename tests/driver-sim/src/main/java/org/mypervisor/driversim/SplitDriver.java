@@ -1,82 +1,47 @@
 package org.mypervisor.driversim;
 
-import static org.mypervisor.driversim.Virtio.VIRTQ_DESC_F_INDIRECT;
 import static org.mypervisor.driversim.Virtio.VIRTQ_DESC_F_NEXT;
 
 import java.lang.invoke.VarHandle;
-import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 
 /**
- * The driver's side of one split virtqueue, written from virtio 1.2 §2.7: makes chains available, kicks if the device
- * asks for it, collects used elements. Free descriptors are taken in the order in which they were freed, so a device
- * that completes in order sees them in ring order, as VIRTIO_F_IN_ORDER demands.
- *
- * <p>Owns its kick and call eventfds until {@link #close()}, not the memory. For one thread. A used ring that breaks the
- * specification raises {@link AssertionError}. {@link #addOne}, {@link #publish}, {@link #kickIfNeeded},
- * {@link #nextUsed} and the interrupt switches allocate nothing.
+ * The driver's side of one split virtqueue, written from virtio 1.2 §2.7. Free descriptors are taken in the order in
+ * which they were freed, so a device that completes in order sees them in ring order, as VIRTIO_F_IN_ORDER demands.
  */
-public final class SplitDriver implements AutoCloseable {
+public final class SplitDriver extends DriverQueue {
     private static final int VIRTQ_AVAIL_F_NO_INTERRUPT = 1;
     private static final int VIRTQ_USED_F_NO_NOTIFY = 1;
 
     private final DriverRing ring;
     private final DriverChains chains;
-    private final Notifiers notifiers = new Notifiers();
     private final boolean eventIdx;
     private int availIdx;
     private int kickedIdx;
     private int usedIdx;
-    private int base;
-    private long kicks;
     private long batchHead = -1;
     private long batchLength;
-    private int usedHead;
-    private long usedLength;
 
     /** @param features what was negotiated: EVENT_IDX and IN_ORDER matter here */
     public SplitDriver(final GuestMemoryFile memory, final SplitLayout layout, final long features) {
+        super(memory, layout.size(), 0);
         ring = new DriverRing(memory, layout);
         eventIdx = Virtio.has(features, Virtio.VIRTIO_F_EVENT_IDX);
         chains = new DriverChains(layout.size(), Virtio.has(features, Virtio.VIRTIO_F_IN_ORDER));
     }
 
-    /** Makes one chain of plain descriptors available; returns its head. Seen by the device after {@link #publish}. */
-    public int add(final List<Buffer> buffers) {
-        return add(buffers, List.of());
-    }
-
-    /** Makes a chain available that is one descriptor in the ring and a table of {@code buffers}. */
-    public int addIndirect(final List<Buffer> buffers) {
-        return add(List.of(), buffers);
-    }
-
     /** Plain descriptors followed by an indirect one, unless {@code indirect} is empty; virtio 1.2 §2.7.5.3. */
+    @Override
     public int add(final List<Buffer> plain, final List<Buffer> indirect) {
-        final int count = plain.size() + (indirect.isEmpty() ? 0 : 1);
-        requireFree(count);
-        final int head = chains.nextFree(0);
-        for (int i = 0; i < count; i++) {
-            final int next = i + 1 < count ? chains.nextFree(i + 1) : 0;
-            final int flags = i + 1 < count ? VIRTQ_DESC_F_NEXT : 0;
-            if (i < plain.size()) {
-                final Buffer buffer = plain.get(i);
-                ring.writeDescriptor(chains.nextFree(i), buffer.gpa(), buffer.length(), buffer.flags() | flags, next);
-            } else {
-                final long table = ring.writeTable(head, indirect);
-                ring.writeDescriptor(chains.nextFree(i), table, 16L * indirect.size(), VIRTQ_DESC_F_INDIRECT, 0);
-            }
+        final List<Descriptor> chain = new ArrayList<>(descriptors(plain));
+        if (!indirect.isEmpty()) {
+            chain.add(indirect(nextHead(), indirect));
         }
-        final Stream<Buffer> buffers = Stream.concat(plain.stream(), indirect.stream());
-        chains.take(
-                count,
-                buffers.filter(Buffer::writable).mapToLong(Buffer::length).sum());
-        expose(head);
-        return head;
+        return add(chain, writableBytes(plain) + writableBytes(indirect));
     }
 
-    /** Makes a chain of a single buffer available; returns its head, or -1 when no descriptor is free. */
+    @Override
     public int addOne(final long gpa, final int length, final boolean writable) {
         if (chains.free() == 0) {
             return -1;
@@ -88,108 +53,76 @@ public final class SplitDriver implements AutoCloseable {
         return head;
     }
 
-    /** The head of the next chain to be added; {@link IllegalStateException} when no descriptor is free. */
+    @Override
+    public int addRaw(final List<Descriptor> chain) {
+        return add(chain, 0);
+    }
+
+    @Override
+    public void writeTable(final long gpa, final List<Descriptor> entries) {
+        for (int i = 0; i < entries.size(); i++) {
+            final Descriptor entry = entries.get(i);
+            final boolean more = i + 1 < entries.size();
+            final int flags = entry.flags() | (more ? VIRTQ_DESC_F_NEXT : 0);
+            ring.writeDescriptorAt(gpa + 16L * i, entry.gpa(), entry.length(), flags, more ? i + 1 : 0);
+        }
+    }
+
+    @Override
     public int nextHead() {
         requireFree(1);
         return chains.nextFree(0);
     }
 
-    /** Shows the device all chains added so far: release of avail.idx, after everything they point to. */
+    /** Release of avail.idx, after everything the chains point to. */
+    @Override
     public void publish() {
         ring.writeAvailIdx(availIdx);
     }
 
-    /** Kicks if the device asks for it since the last call; returns whether it did. virtio 1.2 §2.7.10. */
-    public boolean kickIfNeeded() {
+    /** virtio 1.2 §2.7.10. */
+    @Override
+    boolean isKickWanted() {
         // Full fence between our store of avail.idx and the load of what the device wants; pairs with the device's
         // fence between storing avail_event or used.flags and loading avail.idx again.
         VarHandle.fullFence();
         final int since = availIdx - kickedIdx & 0xFFFF;
-        final boolean wanted = eventIdx
+        kickedIdx = availIdx;
+        return eventIdx
                 ? (availIdx - ring.availEvent() - 1 & 0xFFFF) < since
                 : since > 0 && (ring.usedFlags() & VIRTQ_USED_F_NO_NOTIFY) == 0;
-        kickedIdx = availIdx;
-        if (wanted) {
-            kickAlways();
-        }
-        return wanted;
     }
 
-    /** {@link #publish} and {@link #kickIfNeeded}. */
-    public boolean publishAndKick() {
-        publish();
-        return kickIfNeeded();
-    }
-
-    /** Kicks whether or not the device asks for it. */
-    public void kickAlways() {
-        kicks++;
-        notifiers.kick().signal();
-    }
-
-    /** Takes the next used element, if there is one, into {@link #usedHead} and {@link #usedLength}. */
+    @Override
     public boolean nextUsed() {
-        final int deviceIdx = ring.usedIdx();
-        if (deviceIdx == usedIdx) {
+        final int waiting = usedWaiting();
+        if (waiting == 0) {
             return false;
         }
-        if ((deviceIdx - usedIdx & 0xFFFF) > chains.outstanding()) {
+        if (waiting > chains.outstanding()) {
             throw new AssertionError("the device uses more than it was given: " + this);
         }
         if (batchHead < 0) {
             batchHead = ring.usedId(usedIdx);
             batchLength = ring.usedLength(usedIdx);
         }
-        usedHead = chains.complete(batchHead);
-        if (usedHead == batchHead) {
+        final int head = chains.complete(batchHead);
+        if (head == batchHead) {
             batchHead = -1;
-            usedLength = batchLength;
+            setUsed(head, batchLength);
         } else {
-            usedLength = chains.writableBytes(usedHead);
+            setUsed(head, chains.writableBytes(head));
         }
         usedIdx = usedIdx + 1 & 0xFFFF;
         return true;
     }
 
-    public int usedHead() {
-        return usedHead;
+    @Override
+    public int usedWaiting() {
+        return ring.usedIdx() - usedIdx & 0xFFFF;
     }
 
-    /** Bytes; see {@link UsedElement#length}. */
-    public long usedLength() {
-        return usedLength;
-    }
-
-    /** The next used element, or null. */
-    public UsedElement pollUsed() {
-        return nextUsed() ? new UsedElement(usedHead, usedLength) : null;
-    }
-
-    /**
-     * Sleeps for the next used element as an interrupt-driven driver does: a device that forgets a call fails here.
-     */
-    public UsedElement awaitUsed(final Duration timeout) {
-        final long deadline = System.nanoTime() + timeout.toNanos();
-        for (; ; ) {
-            enableInterrupts();
-            final UsedElement used = pollUsed();
-            if (used != null) {
-                return used;
-            }
-            final long left = deadline - System.nanoTime();
-            if (left < 0 || !awaitCall(Duration.ofNanos(left))) {
-                final String awaited = ring.usedIdx() == usedIdx ? "a used element, " : "a call for used elements, ";
-                throw new AssertionError("timeout: waited " + timeout + " for " + awaited + this);
-            }
-        }
-    }
-
-    /** Waits for a call and takes it; false after {@code timeout}. */
-    public boolean awaitCall(final Duration timeout) {
-        return notifiers.call().await(timeout) && notifiers.call().drain() > 0;
-    }
-
-    /** Asks for a call at the next used element. Used elements that came before must be looked for afterwards. */
+    @Override
     public void enableInterrupts() {
         if (eventIdx) {
             ring.writeUsedEvent(usedIdx);
@@ -200,7 +133,7 @@ public final class SplitDriver implements AutoCloseable {
         VarHandle.fullFence();
     }
 
-    /** Asks for no calls; a device may call nevertheless. */
+    @Override
     public void disableInterrupts() {
         if (eventIdx) {
             // An index just passed comes round again only after 65535 elements.
@@ -210,12 +143,12 @@ public final class SplitDriver implements AutoCloseable {
         }
     }
 
-    /** Descriptors that are in no chain. */
+    @Override
     public int freeDescriptors() {
         return chains.free();
     }
 
-    /** Chains made available and not yet collected. */
+    @Override
     public int outstanding() {
         return chains.outstanding();
     }
@@ -230,37 +163,36 @@ public final class SplitDriver implements AutoCloseable {
         return usedIdx;
     }
 
-    /** How often this driver has kicked. */
-    public long kicks() {
-        return kicks;
-    }
-
     /** The ring's bytes, for tests that look or write beside the rules. */
     public DriverRing ring() {
         return ring;
     }
 
-    public Notifiers notifiers() {
-        return notifiers;
+    @Override
+    public SplitLayout layout() {
+        return ring.layout();
     }
 
-    /** Index for SET_VRING_BASE: 0, or what GET_VRING_BASE returned last. */
-    public int base() {
-        return base;
+    /** QEMU reads used.idx: what was used is all that is known of the dead back-end. */
+    @Override
+    public int baseAfterCrash() {
+        return ring.usedIdx();
     }
 
-    public void setBase(final int base) {
-        this.base = base;
+    @Override
+    void checkBase(final int returned) {
+        if (returned >>> 16 != 0) {
+            throw new AssertionError("base 0x" + Integer.toHexString(returned) + " is no 16-bit index, " + this);
+        }
     }
 
-    /** What a driver does after a device reset: zeroed rings, all indices 0, every descriptor free. */
-    public void reset() {
+    @Override
+    void clear() {
         ring.zero();
         chains.clear();
         availIdx = 0;
         kickedIdx = 0;
         usedIdx = 0;
-        base = 0;
         batchHead = -1;
     }
 
@@ -282,19 +214,24 @@ public final class SplitDriver implements AutoCloseable {
     }
 
     @Override
-    public void close() {
-        notifiers.close();
-    }
-
-    @Override
     public String toString() {
         return "ring of " + ring.layout().size() + ": avail.idx " + availIdx + ", used.idx " + usedIdx + " (device "
                 + ring.usedIdx() + "), " + outstanding() + " chains out";
     }
 
-    private void requireFree(final int count) {
-        if (count > chains.free()) {
-            throw new IllegalStateException(count + " descriptors wanted, " + chains.free() + " free, " + this);
+    private int add(final List<Descriptor> chain, final long writable) {
+        final int count = chain.size();
+        requireFree(count);
+        final int head = chains.nextFree(0);
+        for (int i = 0; i < count; i++) {
+            final Descriptor each = chain.get(i);
+            final boolean more = i + 1 < count;
+            final int flags = each.flags() | (more ? VIRTQ_DESC_F_NEXT : 0);
+            ring.writeDescriptor(
+                    chains.nextFree(i), each.gpa(), each.length(), flags, more ? chains.nextFree(i + 1) : 0);
         }
+        chains.take(count, writable);
+        expose(head);
+        return head;
     }
 }

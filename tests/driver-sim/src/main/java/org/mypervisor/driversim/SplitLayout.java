@@ -11,7 +11,7 @@ package org.mypervisor.driversim;
  *
  * @param size entries, a power of two up to 32768
  */
-public record SplitLayout(int size, long descGpa, long availGpa, long usedGpa) {
+public record SplitLayout(int size, long descGpa, long availGpa, long usedGpa) implements RingLayout {
     static final int DESC_SIZE = 16;
     static final int DESC_LEN = 8;
     static final int DESC_FLAGS = 12;

@@ -36,6 +36,17 @@ public final class Virtio {
     public static final int VIRTQ_DESC_F_WRITE = 2;
     public static final int VIRTQ_DESC_F_INDIRECT = 4;
 
+    /** Further flags of a descriptor in a packed ring, virtio 1.2 §2.8.1. */
+    public static final int VIRTQ_DESC_F_AVAIL = 1 << 7;
+
+    public static final int VIRTQ_DESC_F_USED = 1 << 15;
+
+    /** Flags of event suppression in a packed ring, virtio 1.2 §2.8.10. */
+    public static final int RING_EVENT_FLAGS_ENABLE = 0;
+
+    public static final int RING_EVENT_FLAGS_DISABLE = 1;
+    public static final int RING_EVENT_FLAGS_DESC = 2;
+
     /** What QEMU 7.2 with a Linux guest accepts of an offer, apart from checksum and segmentation offloads. */
     public static final long LIKE_QEMU = mask(
             VIRTIO_NET_F_MTU,
@@ -47,6 +58,9 @@ public final class Virtio {
             VHOST_USER_F_PROTOCOL_FEATURES,
             VIRTIO_F_VERSION_1);
 
+    /** As {@link #LIKE_QEMU}, with {@code packed=on}. */
+    public static final long LIKE_QEMU_PACKED = LIKE_QEMU | mask(VIRTIO_F_RING_PACKED);
+
     /** What DPDK 22.11 virtio-user with a split ring accepts of an offer. */
     public static final long LIKE_VIRTIO_USER = mask(
             VIRTIO_NET_F_MRG_RXBUF,
@@ -55,6 +69,9 @@ public final class Virtio {
             VHOST_USER_F_PROTOCOL_FEATURES,
             VIRTIO_F_VERSION_1,
             VIRTIO_F_IN_ORDER);
+
+    /** As {@link #LIKE_VIRTIO_USER}, with {@code packed_vq=1}. */
+    public static final long LIKE_VIRTIO_USER_PACKED = LIKE_VIRTIO_USER | mask(VIRTIO_F_RING_PACKED);
 
     private Virtio() {}
 

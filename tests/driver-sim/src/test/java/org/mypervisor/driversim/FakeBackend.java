@@ -18,7 +18,7 @@ import jnr.unixsocket.UnixSocketAddress;
  * kicked (or a ring was just started), calls only when a call is due, and records the messages it gets. One thread.
  */
 final class FakeBackend implements AutoCloseable {
-    static final long OFFERED = Virtio.mask(15, 22, 28, 29, 30, 32, 35);
+    static final long OFFERED = Virtio.mask(15, 22, 28, 29, 30, 32, 34, 35);
     static final long PROTOCOL = Virtio.mask(0, 3);
 
     final List<String> log = Collections.synchronizedList(new ArrayList<>());
@@ -209,7 +209,7 @@ final class FakeBackend implements AutoCloseable {
         final FakeRing ring = ring(payload.getInt(0));
         switch (request) {
             case SET_VRING_NUM -> ring.size = payload.getInt(4);
-            case SET_VRING_BASE -> {}
+            case SET_VRING_BASE -> ring.base = payload.getInt(4);
             case SET_VRING_ENABLE -> ring.enabled = payload.getInt(4) != 0;
             default -> {
                 for (int i = 0; i < 3; i++) {

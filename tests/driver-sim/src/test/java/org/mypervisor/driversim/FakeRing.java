@@ -4,14 +4,15 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * One ring of {@link FakeBackend}: a {@link SlowDevice} that works when it is kicked and calls when a call is due.
+ * One ring of {@link FakeBackend}: a {@link SlowQueue} that works when it is kicked and calls when a call is due.
  * Frames of all rings wait in one list, with the index of the transmitq they came from as an extra last byte.
  */
 final class FakeRing implements AutoCloseable {
     final long[] descUsedAvailUva = new long[3];
     int size;
     boolean enabled;
-    SlowDevice device;
+    int base;
+    SlowQueue device;
     private boolean broken;
     private long features;
     private EventFd kick;
@@ -19,16 +20,17 @@ final class FakeRing implements AutoCloseable {
     private EventFd err;
 
     void start(final GuestMemory memory, final long negotiated, final EventFd newKick) {
-        final SplitLayout layout = new SplitLayout(
-                size,
-                memory.gpaOf(descUsedAvailUva[0]),
-                memory.gpaOf(descUsedAvailUva[2]),
-                memory.gpaOf(descUsedAvailUva[1]));
+        final long desc = memory.gpaOf(descUsedAvailUva[0]);
+        final long used = memory.gpaOf(descUsedAvailUva[1]);
+        final long avail = memory.gpaOf(descUsedAvailUva[2]);
+        final boolean packed = Virtio.has(negotiated, Virtio.VIRTIO_F_RING_PACKED);
+        final RingLayout layout =
+                packed ? new PackedLayout(size, desc, avail, used) : new SplitLayout(size, desc, avail, used);
         closeIfOpen(kick);
         kick = newKick;
         features = negotiated;
-        // virtio-user sends base 0 at every start: what was used is the truth.
-        device = new SlowDevice(memory, layout, negotiated, memory.le16(layout.usedGpa() + 2));
+        // virtio-user sends base 0 at every start of a split ring: what was used is the truth.
+        device = SlowQueue.of(memory, layout, negotiated, packed ? base : memory.le16(used + 2));
         broken = false;
         kick.signal();
     }
@@ -49,9 +51,9 @@ final class FakeRing implements AutoCloseable {
 
     /** Returns the base. */
     int stop() {
-        final int base = device == null ? 0 : device.base();
+        final int stoppedAt = device == null ? 0 : device.base();
         device = null;
-        return base;
+        return stoppedAt;
     }
 
     void turn(final int index, final List<byte[]> backlog) {
@@ -64,7 +66,7 @@ final class FakeRing implements AutoCloseable {
             } else if (kick.drain() != 0) {
                 collect(index, backlog);
             }
-        } catch (final SlowDevice.BrokenRing e) {
+        } catch (final SlowQueue.BrokenRing e) {
             broken = true;
             if (err != null) {
                 err.signal();
@@ -88,7 +90,7 @@ final class FakeRing implements AutoCloseable {
             }
             publish();
             device.enableKicks();
-        } while (device.available() > 0);
+        } while (device.hasAvailable());
     }
 
     private void deliver(final int index, final List<byte[]> backlog) {
@@ -104,7 +106,7 @@ final class FakeRing implements AutoCloseable {
 
     /** Judges a chain even when no frame waits for it, so that hostile tests need no second port. */
     private void inspectFirst(final int headerSize) {
-        final SlowDevice.Taken chain = device.take();
+        final SlowQueue.Taken chain = device.take();
         if (chain == null) {
             return;
         }

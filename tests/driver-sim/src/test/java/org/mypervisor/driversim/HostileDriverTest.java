@@ -12,6 +12,8 @@ import java.util.EnumSet;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every entry of {@link HostileRing} has its outcome with the reference device, in both kinds of queue. */
 @SuppressWarnings("try") // The back-end works by being there.
@@ -22,9 +24,12 @@ final class HostileDriverTest {
     @Test
     void shouldSeeTheOutcomeOfEveryEntryInATransmitq() throws IOException {
         final Set<HostileRing> seen = EnumSet.noneOf(HostileRing.class);
-        for (final long features : new long[] {mask(30, 32), mask(30, 32, 15, 28, 29)}) {
+        for (final long features :
+                new long[] {mask(30, 32), mask(30, 32, 15, 28, 29), mask(30, 32, 34), mask(30, 32, 15, 28, 29, 34)}) {
+            // A packed ring may have any size.
+            final NetOptions options = NetOptions.defaults().withQueueSize(Virtio.has(features, 34) ? 117 : 256);
             try (FakeBackend backend = FakeBackend.listening(folder.resolve("s"));
-                    NetDriver net = NetDriver.launchLikeQemu(folder.resolve("s"), features, NetOptions.defaults())) {
+                    NetDriver net = NetDriver.launchLikeQemu(folder.resolve("s"), features, options)) {
                 final HostileDriver hostile = HostileDriver.onTransmitq(net);
                 for (final HostileRing entry : hostile.entries()) {
                     seen.add(entry);
@@ -44,9 +49,10 @@ final class HostileDriverTest {
         assertEquals(EnumSet.allOf(HostileRing.class), seen);
     }
 
-    @Test
-    void shouldSeeTheOutcomeOfEveryEntryInAReceiveq() throws IOException {
-        final long features = mask(30, 32, 15, 28, 29);
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldSeeTheOutcomeOfEveryEntryInAReceiveq(final boolean packed) throws IOException {
+        final long features = mask(30, 32, 15, 28, 29) | (packed ? mask(34) : 0);
         for (final HostileRing entry : HostileRing.values()) {
             if (!entry.applies(features, true)) {
                 continue;

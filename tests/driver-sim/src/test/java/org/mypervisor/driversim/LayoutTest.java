@@ -60,10 +60,70 @@ final class LayoutTest {
     }
 
     @Test
+    void shouldLayPackedDescriptorsOutAsVirtioSays() {
+        try (GuestMemoryFile memory = GuestMemoryFile.ofGpas(0, 0x10000);
+                PackedDriver driver =
+                        new PackedDriver(memory, new PackedLayout(3, DESC, AVAIL, USED), Virtio.mask(29))) {
+            driver.addOne(0x98, 4, false);
+            driver.publish();
+            assertEquals("9800000000000000" + "04000000" + "0000" + "8000", hex(memory, DESC, 16)); // AVAIL
+            memory.write(DESC + 8, HexFormat.of().parseHex("00000000" + "0000" + "8080")); // AVAIL, USED
+            assertEquals(new UsedElement(0, 0), driver.pollUsed());
+            driver.addOne(0x97, 1, false);
+            driver.add(List.of(Buffer.readable(0x1122334455667788L, 0xAABBCCDDL), Buffer.writable(0x99, 5)));
+            driver.publish();
+            assertEquals(
+                    "9900000000000000" + "05000000" + "0100" + "0280" // WRITE, USED: the driver's wrap counter is 0
+                            + "9700000000000000" + "01000000" + "0000" + "8000"
+                            + "8877665544332211" + "ddccbbaa" + "0100" + "8100", // NEXT, AVAIL
+                    hex(memory, DESC, 48));
+        }
+    }
+
+    @Test
+    void shouldWriteAndReadEventSuppressionWhereVirtioSays() {
+        try (GuestMemoryFile memory = GuestMemoryFile.ofGpas(0, 0x10000);
+                PackedDriver driver =
+                        new PackedDriver(memory, new PackedLayout(3, DESC, AVAIL, USED), Virtio.mask(29))) {
+            driver.enableInterrupts();
+            assertEquals("0080" + "0200", hex(memory, AVAIL, 4)); // descriptor 0, wrap counter 1
+            driver.disableInterrupts();
+            assertEquals("0100", hex(memory, AVAIL + 2, 2));
+            memory.write(USED, HexFormat.of().parseHex("3482" + "0200"));
+            assertEquals(0x8234, driver.ring().deviceEventOffset());
+            assertEquals(2, driver.ring().deviceEventFlags());
+        }
+    }
+
+    @Test
+    void shouldWriteIndirectTablesOfPackedRingsWithoutLinks() {
+        try (GuestMemoryFile memory = GuestMemoryFile.ofGpas(0, 0x10000);
+                PackedDriver driver = new PackedDriver(memory, new PackedLayout(3, DESC, AVAIL, USED), 0)) {
+            driver.addIndirect(List.of(Buffer.readable(0x50, 1), Buffer.writable(0x60, 2)));
+            driver.publish();
+            assertEquals("20000000" + "0000" + "8400", hex(memory, DESC + 8, 8)); // 32 bytes, INDIRECT, AVAIL
+            assertEquals(
+                    "5000000000000000" + "01000000" + "0000" + "0000" + "6000000000000000" + "02000000" + "0000"
+                            + "0200",
+                    hex(memory, memory.le64(DESC), 32));
+        }
+    }
+
+    @Test
+    void shouldTakeBasesOfPackedRingsApart() {
+        assertEquals(new PackedBase(0, true, 0, true), PackedBase.of(PackedBase.FIRST));
+        assertEquals(new PackedBase(0, true, 0, true), PackedBase.of(0x8000));
+        assertEquals(new PackedBase(5, false, 0x7FFF, true), PackedBase.of(0xFFFF_0005));
+        assertEquals(new PackedBase(5, false, 5, false), PackedBase.of(5));
+        assertEquals(0xFFFF_0005, new PackedBase(5, false, 0x7FFF, true).encode());
+    }
+
+    @Test
     void shouldSizeRingParts() {
         assertEquals(4096, SplitLayout.descBytes(256));
         assertEquals(518, SplitLayout.availBytes(256));
         assertEquals(2054, SplitLayout.usedBytes(256));
+        assertEquals(4080, PackedLayout.descBytes(255));
     }
 
     @Test
@@ -85,6 +145,7 @@ final class LayoutTest {
         assertEquals(0x1_7060_8008L, Virtio.LIKE_QEMU);
         assertEquals(10, Virtio.netHeaderSize(0x4000_0000L));
         assertEquals(12, Virtio.netHeaderSize(0x8000L));
+        assertEquals(12, Virtio.netHeaderSize(0x4_0000_0000L));
         assertEquals(12, Virtio.netHeaderSize(0x1_0000_0000L));
     }
 

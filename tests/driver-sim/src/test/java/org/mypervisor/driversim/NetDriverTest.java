@@ -9,11 +9,12 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Random;
+import java.util.function.BiPredicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Frames through {@link NetDriver} and a looping back-end built on {@link SlowDevice}, in every framing. */
@@ -32,7 +33,12 @@ final class NetDriverTest {
                 mask(30, 32, 29),
                 mask(30, 32, 28),
                 mask(30, 32, 15, 28, 29),
-                mask(30, 32, 15, 28, 29, 35));
+                mask(30, 32, 15, 28, 29, 35),
+                mask(30, 32, 34),
+                mask(30, 32, 29, 34),
+                mask(30, 32, 28, 34),
+                mask(30, 32, 15, 28, 29, 34),
+                mask(30, 32, 15, 28, 29, 34, 35));
     }
 
     @ParameterizedTest
@@ -44,7 +50,7 @@ final class NetDriverTest {
             assertEquals(features, net.frontend().features());
             for (int round = 0; round < 3; round++) {
                 for (final Framing framing : Framing.values()) {
-                    if (!framing.needsIndirect() || Virtio.has(features, 28)) {
+                    if (framing.isLegalWith(features)) {
                         final byte[] frame = randomFrame(random, 14 + random.nextInt(1500));
                         net.transmit(frame, framing);
                         assertArrayEquals(frame, net.receive(), framing.name());
@@ -56,14 +62,28 @@ final class NetDriverTest {
         }
     }
 
+    static Stream<Arguments> framingsOfBothRings() {
+        return choicesOfBothRings(Framing.values(), Framing::isLegalWith);
+    }
+
+    static Stream<Arguments> odditiesOfBothRings() {
+        return choicesOfBothRings(LegalOddity.values(), LegalOddity::isLegalWith);
+    }
+
+    private static <T> Stream<Arguments> choicesOfBothRings(final T[] choices, final BiPredicate<T, Long> legal) {
+        return Stream.of(MODERN | mask(15), MODERN | mask(15, 34)).flatMap(features -> Stream.of(choices)
+                .filter(choice -> legal.test(choice, features))
+                .map(choice -> Arguments.of(choice, features)));
+    }
+
     @ParameterizedTest
-    @EnumSource(Framing.class)
-    void shouldReceiveIntoEveryFramingWhenMergeable(final Framing framing) throws IOException {
+    @MethodSource("framingsOfBothRings")
+    void shouldReceiveIntoEveryFramingWhenMergeable(final Framing framing, final long features) throws IOException {
         final NetOptions options = NetOptions.defaults()
                 .withReceiveFraming(framing)
                 .withReceiveBufferSize(framing == Framing.ONE_BYTE_PER_BUFFER ? 64 : 300);
         try (FakeBackend backend = FakeBackend.listening(folder.resolve("s"));
-                NetDriver net = NetDriver.launchLikeQemu(folder.resolve("s"), MODERN | mask(15), options)) {
+                NetDriver net = NetDriver.launchLikeQemu(folder.resolve("s"), features, options)) {
             final byte[] frame = randomFrame(new Random(2), framing == Framing.LONGEST_CHAIN ? 200 : 240);
             for (int i = 0; i < 20; i++) {
                 net.transmit(frame);
@@ -87,18 +107,23 @@ final class NetDriverTest {
     }
 
     @ParameterizedTest
-    @EnumSource(LegalOddity.class)
-    void shouldLoopLegalOddities(final LegalOddity oddity) throws IOException {
+    @MethodSource("odditiesOfBothRings")
+    void shouldLoopLegalOddities(final LegalOddity oddity, final long features) throws IOException {
         try (FakeBackend backend = FakeBackend.listening(folder.resolve("s"));
                 GuestMemoryFile memory = GuestMemoryFile.ofGpas(0, 2 << 20, 2 << 20, 6 << 20);
-                Frontend frontend = Frontend.client(folder.resolve("s")).want(MODERN)) {
+                Frontend frontend = Frontend.client(folder.resolve("s")).want(features)) {
             frontend.connectLikeQemu();
             try (NetDriver net = new NetDriver(frontend, memory, NetOptions.defaults())) {
                 net.start();
-                final byte[] frame = randomFrame(new Random(4), 333);
-                oddity.transmit(net, frame);
-                assertArrayEquals(frame, net.receive());
-                net.awaitTransmitted();
+                for (int i = 0; i < 3; i++) {
+                    final byte[] frame = randomFrame(new Random(i), 333);
+                    net.transmit(frame);
+                    assertArrayEquals(frame, net.receive());
+                    net.awaitTransmitted();
+                    oddity.transmit(net, frame);
+                    assertArrayEquals(frame, net.receive());
+                    net.awaitTransmitted();
+                }
             }
         }
     }
@@ -120,6 +145,59 @@ final class NetDriverTest {
             net.start();
             net.transmit(frame);
             assertArrayEquals(frame, net.receive());
+        }
+    }
+
+    @Test
+    void shouldResumePackedRingsWhereTheyStopped() throws IOException {
+        final NetOptions options = NetOptions.defaults().withQueueSize(7);
+        try (FakeBackend backend = FakeBackend.listening(folder.resolve("s"));
+                NetDriver net = NetDriver.launchLikeQemu(folder.resolve("s"), MODERN | mask(34), options)) {
+            final byte[] frame = randomFrame(new Random(5), 99);
+            for (int i = 1; i <= 20; i++) {
+                net.transmit(frame, i % 3 == 0 ? Framing.HEADER_APART : Framing.ONE_BUFFER);
+                assertArrayEquals(frame, net.receive());
+                net.awaitTransmitted();
+                final PackedBase position = ((PackedDriver) net.transmitq()).position();
+                assertEquals(position.encode(), net.stop()[1]);
+                net.start();
+                net.frontend().getFeatures();
+                assertTrue(backend.log.contains("SET_VRING_BASE 1=" + position.encode()));
+            }
+            net.stop();
+            net.reset();
+            net.start();
+            net.transmit(frame);
+            assertArrayEquals(frame, net.receive());
+        }
+    }
+
+    /** QEMU has no index of a packed ring but the one it saved last, which is none of the dead back-end's. */
+    @Test
+    void shouldSendTheStaleBaseOfPackedRingsWhenTheBackEndWentAway() throws IOException {
+        try (FakeBackend backend = FakeBackend.listening(folder.resolve("s"));
+                NetDriver net =
+                        NetDriver.launchLikeQemu(folder.resolve("s"), MODERN | mask(34), NetOptions.defaults())) {
+            net.transmit(new byte[99]);
+            net.receive();
+            backend.hangUp();
+            net.frontend().socket().expectClosed();
+            net.reconnect();
+            assertEquals(0x8000_8000, net.transmitq().base());
+            net.stop();
+            net.reset();
+            net.start();
+            net.transmit(new byte[99]);
+            net.receive();
+            net.awaitTransmitted();
+            assertEquals(0x8001_8001, net.stop()[1]);
+            net.start();
+            backend.hangUp();
+            net.frontend().socket().expectClosed();
+            backend.log.clear();
+            net.reconnect();
+            net.frontend().getFeatures();
+            assertTrue(backend.log.contains("SET_VRING_BASE 1=" + 0x8001_8001), backend.log.toString());
         }
     }
 
@@ -178,6 +256,32 @@ final class NetDriverTest {
                 frontend.reconnectLikeVirtioUser(memory, net.vrings());
             }
             assertTrue(backend.log.contains("SET_STATUS!"));
+        }
+    }
+
+    @Test
+    void shouldBeginPackedRingsAnewWhenTheBackEndDialsVirtioUser() throws IOException {
+        final Path path = folder.resolve("s");
+        try (GuestMemoryFile memory = GuestMemoryFile.likeVirtioUser(16 << 20);
+                Frontend frontend = Frontend.server(path).want(Virtio.LIKE_VIRTIO_USER_PACKED);
+                FakeBackend backend = new FakeBackend(path, true, FakeBackend.OFFERED, mask(0, 3, 16))) {
+            frontend.connectLikeVirtioUser(1);
+            try (NetDriver net = new NetDriver(frontend, memory, NetOptions.defaults())) {
+                net.postReceiveBuffers();
+                frontend.startLikeVirtioUser(memory, net.vrings());
+                for (int i = 0; i < 2; i++) {
+                    net.transmit(new byte[77]);
+                    assertEquals(77, net.receive().length);
+                    net.awaitTransmitted();
+                    frontend.reconnectLikeVirtioUser(memory, net.vrings());
+                    net.postReceiveBuffers();
+                }
+            }
+            assertEquals(
+                    3,
+                    backend.log.stream()
+                            .filter("SET_VRING_BASE 0=32768"::equals)
+                            .count());
         }
     }
 
