@@ -217,6 +217,11 @@ final class BackendSession {
         return vrings.isUp() ? Endpoint.State.UP : Endpoint.State.DOWN;
     }
 
+    /** Whether the front-end tried to block a worker; to be asked when {@link #run} has ended. */
+    synchronized boolean isCallBlocked() {
+        return vrings.isCallBlocked();
+    }
+
     synchronized long acceptedFeatures() {
         return features.accepted();
     }

@@ -92,6 +92,10 @@ public final class Endpoint implements AutoCloseable {
             session = null;
             LOG.info("port {} is down: front-end disconnected", port);
         }
+        if (current.isCallBlocked()) {
+            // Whoever does this again and again shall not get far.
+            pauseBeforeRetry();
+        }
     }
 
     private void pauseBeforeRetry() {

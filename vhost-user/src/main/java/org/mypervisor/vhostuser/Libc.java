@@ -42,6 +42,8 @@ public interface Libc {
 
     int RWF_NOWAIT = 8;
 
+    int O_CLOEXEC = 0x80000;
+
     int SOCK_CLOEXEC = 0x80000;
 
     Pointer mmap(Pointer address, @size_t long length, int protection, int flags, int fd, @off_t long offset);
@@ -58,6 +60,10 @@ public interface Libc {
     int epoll_wait(int epollFd, long events, int maxEvents, int timeoutMillis);
 
     int poll(long fds, long count, int timeoutMillis);
+
+    /** Returns a long where the system call does; none of the numbers used here has more than three arguments. */
+    @IgnoreError
+    long syscall(long number, long first, long second, long third);
 
     /** With RWF_NOWAIT it never blocks, whatever the descriptor's flags are. */
     long preadv2(int fd, long iovec, int count, @off_t long offset, int flags);

@@ -23,6 +23,8 @@ final class Vrings {
     private final String port;
     private final DataPlane dataPlane;
     private final VringState[] states;
+    /** A ring that is gone by now was broken by its call eventfd. */
+    private boolean callWasBlocked;
 
     Vrings(final String port, final DataPlane dataPlane, final int count) {
         this.port = port;
@@ -167,6 +169,10 @@ final class Vrings {
 
     /** Any message may have brought what a ring was waiting for. */
     void startReady(final GuestMemory memory, final long features) {
+        if (isCallBlocked()) {
+            // Nothing but malice fills a counter: this connection does not get another chance.
+            return;
+        }
         for (int index = 0; index < states.length; index++) {
             if (states[index].isReady()) {
                 start(index, memory, features);
@@ -199,6 +205,8 @@ final class Vrings {
         final VringState state = states[index];
         if (state.vring != null) {
             dataPlane.stop(index);
+            report(index);
+            callWasBlocked |= state.vring.queue().fault() == RingFault.CALL_BLOCKED;
             state.base = state.vring.queue().next();
             state.vring = null;
         }
@@ -217,6 +225,8 @@ final class Vrings {
         for (int index = 0; index < states.length; index++) {
             final VringState state = states[index];
             if (state.vring != null) {
+                state.vring.queue().breakRing(why);
+                state.reported = why;
                 dataPlane.countFault(why);
                 pause(index);
                 signalErr(state);
@@ -246,6 +256,9 @@ final class Vrings {
 
     /** A ring was stopped for a fault, and its front-end has not set it up again. */
     boolean isAnyBroken() {
+        if (callWasBlocked) {
+            return true;
+        }
         for (final VringState state : states) {
             if (state.vring != null && state.vring.queue().fault() != null) {
                 return true;
@@ -254,22 +267,37 @@ final class Vrings {
         return false;
     }
 
+    /** Whether the front-end filled a call eventfd since it connected. */
+    boolean isCallBlocked() {
+        boolean blocked = callWasBlocked;
+        for (final VringState state : states) {
+            blocked |= state.vring != null && state.vring.queue().fault() == RingFault.CALL_BLOCKED;
+        }
+        return blocked;
+    }
+
     /** Counts, and tells the front-end and the log, once, of rings that the worker found broken. */
     void reportFaults() {
         for (int index = 0; index < states.length; index++) {
-            final VringState state = states[index];
-            final RingFault fault =
-                    state.vring == null ? null : state.vring.queue().fault();
-            if (fault != null && fault != state.reported) {
-                state.reported = fault;
-                dataPlane.countFault(fault);
-                LOG.warn(
-                        "port {}: vring {} is broken: {}; it stays stopped until its driver resets it",
-                        port,
-                        index,
-                        fault.key());
-                signalErr(state);
+            if (states[index].vring != null) {
+                report(index);
             }
+        }
+    }
+
+    private void report(final int index) {
+        final VringState state = states[index];
+        final RingFault fault = state.vring.queue().fault();
+        if (fault != null && fault != state.reported) {
+            state.reported = fault;
+            dataPlane.countFault(fault);
+            LOG.warn(
+                    "port {}: vring {} is broken: {}; it stays stopped until {}",
+                    port,
+                    index,
+                    fault.key(),
+                    fault == RingFault.CALL_BLOCKED ? "the front-end reconnects" : "its driver resets it");
+            signalErr(state);
         }
     }
 
