@@ -2,6 +2,8 @@ package org.mypervisor.vhostuser;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.mypervisor.virtqueue.RingFault;
@@ -10,8 +12,8 @@ import org.mypervisor.virtqueue.VirtioFeatures;
 /**
  * One connection with a front-end: receives its messages and has them obeyed. All state ends with the connection.
  *
- * <p>{@link #run} belongs to the port's thread; the {@code synchronized} methods may also be called by the thread that
- * watches over the ports.
+ * <p>{@link #run} belongs to the port's thread; the methods that take the lock may also be called by the threads that
+ * watch over the ports, which never wait for it long. Nothing that a front-end can make last is done under the lock.
  */
 final class BackendSession {
     private static final Logger LOG = LogManager.getLogger(BackendSession.class);
@@ -22,11 +24,18 @@ final class BackendSession {
     private static final long SUCCESS = 0;
     private static final long FAILURE = 1;
 
+    /** A message is obeyed in less, unless the machine is very busy. */
+    private static final int LOCK_MILLIS = 100;
+
     private final String port;
     private final MessageSocket socket;
     private final FeatureNegotiation features;
     private final DataPlane dataPlane;
     private final Vrings vrings;
+    /** Fair: a front-end that sends message after message does not keep the watching thread out. */
+    private final ReentrantLock lock = new ReentrantLock(true);
+
+    private volatile Endpoint.State lastState = Endpoint.State.DOWN;
     private MemoryTable memory;
     private boolean announcedUp;
     private boolean memoryGone;
@@ -69,7 +78,7 @@ final class BackendSession {
         }
     }
 
-    private synchronized void obey(final Message message) throws IOException, ProtocolException {
+    private void obey(final Message message) throws IOException, ProtocolException {
         final FrontendRequest request = FrontendRequest.of(message.number);
         try {
             if (request == null) {
@@ -77,9 +86,17 @@ final class BackendSession {
             }
             LOG.debug("port {}: {} size={} fds={}", port, request, message.payload.remaining(), message.fdCount());
             checkShape(request, message);
-            handle(request, message);
-            startReadyRings();
-            announce();
+            // A file system may make us wait for ever; nobody shall wait with us.
+            final MemoryTable table =
+                    request == FrontendRequest.SET_MEM_TABLE ? MemoryTable.map(message, memory) : null;
+            lock.lock();
+            try {
+                handle(request, message, table);
+                startReadyRings();
+                announce();
+            } finally {
+                unlock();
+            }
         } catch (final ProtocolException e) {
             if (!message.needsReply() || (request != null && request.reply() == FrontendRequest.Reply.OWN)) {
                 throw e;
@@ -90,6 +107,20 @@ final class BackendSession {
         }
         if (request.reply() == FrontendRequest.Reply.ACK && message.needsReply()) {
             socket.replyU64(message.number, SUCCESS);
+        }
+    }
+
+    private void unlock() {
+        lastState = presentState();
+        lock.unlock();
+    }
+
+    private boolean tryLock() {
+        try {
+            return lock.tryLock(LOCK_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
         }
     }
 
@@ -110,7 +141,8 @@ final class BackendSession {
         }
     }
 
-    private void handle(final FrontendRequest request, final Message message) throws IOException, ProtocolException {
+    private void handle(final FrontendRequest request, final Message message, final MemoryTable table)
+            throws IOException, ProtocolException {
         final ByteBuffer payload = message.payload;
         switch (request) {
             case GET_FEATURES -> socket.replyU64(message.number, features.offered());
@@ -121,7 +153,7 @@ final class BackendSession {
             case GET_PROTOCOL_FEATURES -> socket.replyU64(message.number, features.offeredProtocol());
             case SET_PROTOCOL_FEATURES -> features.acceptProtocol(payload.getLong(0));
             case GET_QUEUE_NUM -> socket.replyU64(message.number, vrings.count() / 2);
-            case SET_MEM_TABLE -> setMemTable(message);
+            case SET_MEM_TABLE -> setMemTable(table);
             case SET_VRING_NUM -> vrings.setNum(payload);
             case SET_VRING_ADDR -> vrings.setAddr(payload);
             case SET_VRING_BASE -> vrings.setBase(payload);
@@ -146,13 +178,18 @@ final class BackendSession {
     }
 
     /** The old mappings may vanish after the acknowledgement, so every ring moves before it. */
-    private void setMemTable(final Message message) throws ProtocolException {
-        final MemoryTable table = MemoryTable.map(message, memory);
+    private void setMemTable(final MemoryTable table) {
         if (table == memory) {
             return;
         }
         final MemoryTable old = memory;
-        vrings.pauseAll();
+        try {
+            vrings.pauseAll();
+        } catch (final RuntimeException e) {
+            // A worker did not let go of the old memory; it knows nothing of the new one.
+            table.close();
+            throw e;
+        }
         memory = table;
         memoryGone = false;
         if (old != null) {
@@ -181,15 +218,15 @@ final class BackendSession {
     }
 
     private void startReadyRings() {
-        if (memory == null || memoryGone || breakIfCutShort()) {
+        if (memory == null || memoryGone || breakMemoryIfCutShort()) {
             return;
         }
         try {
             vrings.startReady(memory.memory(), features.accepted());
         } catch (final InternalError e) {
             // The ring lies in a page that its file no longer has.
-            if (!breakIfCutShort()) {
-                breakMemory("has a page that cannot be had");
+            if (!breakMemoryIfCutShort()) {
+                giveUpMemory("has a page that cannot be had");
             }
         }
     }
@@ -210,7 +247,19 @@ final class BackendSession {
         announcedUp = up;
     }
 
-    synchronized Endpoint.State state() {
+    /** During a message that lasts long, the state before it. */
+    Endpoint.State state() {
+        if (!tryLock()) {
+            return lastState;
+        }
+        try {
+            return presentState();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private Endpoint.State presentState() {
         if (memoryGone || vrings.isAnyBroken()) {
             return Endpoint.State.BROKEN;
         }
@@ -218,16 +267,23 @@ final class BackendSession {
     }
 
     /** Whether the front-end tried to block a worker; to be asked when {@link #run} has ended. */
-    synchronized boolean isCallBlocked() {
+    boolean isCallBlocked() {
         return vrings.isCallBlocked();
     }
 
-    synchronized long acceptedFeatures() {
+    long acceptedFeatures() {
         return features.accepted();
     }
 
-    synchronized void reportFaults() {
-        vrings.reportFaults();
+    /** Later if a message is being obeyed that lasts long. */
+    void reportFaults() {
+        if (tryLock()) {
+            try {
+                vrings.reportFaults();
+            } finally {
+                unlock();
+            }
+        }
     }
 
     /**
@@ -235,16 +291,39 @@ final class BackendSession {
      *
      * @return true when it was found and broken now
      */
-    synchronized boolean breakIfCutShort() {
+    boolean breakIfCutShort() {
+        if (!tryLock()) {
+            return false;
+        }
+        try {
+            return breakMemoryIfCutShort();
+        } finally {
+            unlock();
+        }
+    }
+
+    private boolean breakMemoryIfCutShort() {
         if (memory == null || memoryGone || memory.isWhole()) {
             return false;
         }
-        breakMemory("was cut short");
+        giveUpMemory("was cut short");
         return true;
     }
 
     /** Gives all rings up because of their memory; other ports are not concerned. */
-    synchronized void breakMemory(final String why) {
+    void breakMemory(final String why) {
+        if (!tryLock()) {
+            // The next fault will bring us here again.
+            return;
+        }
+        try {
+            giveUpMemory(why);
+        } finally {
+            unlock();
+        }
+    }
+
+    private void giveUpMemory(final String why) {
         if (memory == null || memoryGone) {
             return;
         }
@@ -254,11 +333,16 @@ final class BackendSession {
     }
 
     /** If a worker did not let go, an exception leaves the memory mapped: better a leak than a crash of all ports. */
-    private synchronized void tearDown() {
-        vrings.close();
-        if (memory != null) {
-            memory.close();
-            memory = null;
+    private void tearDown() {
+        lock.lock();
+        try {
+            vrings.close();
+            if (memory != null) {
+                memory.close();
+                memory = null;
+            }
+        } finally {
+            unlock();
         }
     }
 }

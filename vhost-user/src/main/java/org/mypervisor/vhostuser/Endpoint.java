@@ -16,6 +16,9 @@ public final class Endpoint implements AutoCloseable {
 
     private static final int RETRY_MILLIS = 1000;
 
+    /** For the thread to end; only a front-end's own file system can make it last longer. */
+    private static final int CLOSE_MILLIS = 5000;
+
     /** What a port can be. */
     public enum State {
         /** Connected, and its first queue pair started and enabled. */
@@ -144,14 +147,16 @@ public final class Endpoint implements AutoCloseable {
     public void close() throws IOException {
         waiter.stop();
         try {
-            if (thread.isAlive()) {
-                thread.join();
-            }
+            thread.join(CLOSE_MILLIS);
         } catch (final InterruptedException e) {
             Thread.currentThread().interrupt();
             return;
         }
         source.close();
-        waiter.close();
+        if (thread.isAlive()) {
+            LOG.warn("port {}: left behind; its front-end's file system does not answer", port);
+        } else {
+            waiter.close();
+        }
     }
 }

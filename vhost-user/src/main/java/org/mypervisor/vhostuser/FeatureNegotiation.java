@@ -14,7 +14,7 @@ import org.mypervisor.virtqueue.VirtioFeatures;
 public final class FeatureNegotiation {
     private final long offered;
     private final long offeredProtocol;
-    private long accepted;
+    private volatile long accepted;
 
     /** State of one connection, owned by its session. */
     public FeatureNegotiation(final DeviceOptions options) {
@@ -47,7 +47,7 @@ public final class FeatureNegotiation {
         return offeredProtocol;
     }
 
-    /** The virtio features in force; 0 before SET_FEATURES. */
+    /** The virtio features in force; 0 before SET_FEATURES. Any thread. */
     public long accepted() {
         return accepted;
     }
