@@ -11,7 +11,7 @@ import org.mypervisor.virtqueue.RawMemory;
  * Signals eventfds that somebody else can fill and make blocking at any moment, so that write(2) might wait for ever.
  *
  * <p>The kernel itself never waits when it signals an eventfd at the end of an asynchronous I/O request, io_submit(2)
- * with IOCB_FLAG_RESFD. The request asks whether /dev/null is readable, which ends at once. Measured, a signal costs
+ * with IOCB_FLAG_RESFD. The request asks whether /dev/zero is readable, which ends at once. Measured, a signal costs
  * 430 ns this way and 170 ns by write.
  *
  * <p>Any thread; one context serves them all. Neither allocates nor fails once prepared.
@@ -48,7 +48,7 @@ final class AsyncSignal {
     private static final long IO_SETUP = IS_X86 ? 206 : 0;
     private static final long IO_SUBMIT = IS_X86 ? 209 : 2;
 
-    private static final int DEV_NULL = POSIX_CALLS.open("/dev/null", Libc.O_CLOEXEC, 0);
+    private static final int DEV_ZERO = POSIX_CALLS.open("/dev/zero", Libc.O_CLOEXEC, 0);
     private static final long CONTEXT = setUp();
 
     private AsyncSignal() {}
@@ -73,7 +73,7 @@ final class AsyncSignal {
         }
         final long request = RawMemory.allocate(REQUEST_SIZE);
         RawMemory.putLe16(request + OPCODE_OFFSET, IOCB_CMD_POLL);
-        RawMemory.putLe32(request + FD_OFFSET, DEV_NULL);
+        RawMemory.putLe32(request + FD_OFFSET, DEV_ZERO);
         RawMemory.putLe64(request + EVENTS_OFFSET, Libc.POLLIN);
         RawMemory.putLe32(request + FLAGS_OFFSET, IOCB_FLAG_RESFD);
         RawMemory.putLe32(request + SIGNALLED_FD_OFFSET, eventFd);

@@ -38,6 +38,11 @@ public interface Libc {
     int MAP_SHARED = 1;
     int MAP_NORESERVE = 0x4000;
 
+    /** Linux 5.14. */
+    int MADV_POPULATE_READ = 22;
+
+    int MADV_POPULATE_WRITE = 23;
+
     int MFD_CLOEXEC = 1;
 
     int RWF_NOWAIT = 8;
@@ -47,6 +52,8 @@ public interface Libc {
     int SOCK_CLOEXEC = 0x80000;
 
     Pointer mmap(Pointer address, @size_t long length, int protection, int flags, int fd, @off_t long offset);
+
+    int madvise(long address, @size_t long length, int advice);
 
     int munmap(long address, @size_t long length);
 

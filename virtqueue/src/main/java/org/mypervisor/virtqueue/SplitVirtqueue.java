@@ -242,11 +242,11 @@ public final class SplitVirtqueue {
         return refreshAvailable();
     }
 
-    /** Whether every page of the ring's parts and of its chain's buffers can still be read. After a fault only. */
+    /** Whether every page of the ring's parts and of its chain's buffers can still be had. After a fault only. */
     public boolean isWhole(final MemoryProbe probe) {
         return probe.isReadable(desc, (long) size * VirtqDesc.SIZE)
                 && probe.isReadable(avail, VirtqAvail.size(size, eventIdx))
-                && probe.isReadable(used, VirtqUsed.size(size, eventIdx))
+                && probe.isWritable(used, VirtqUsed.size(size, eventIdx))
                 && chain.isWhole(probe);
     }
 }
