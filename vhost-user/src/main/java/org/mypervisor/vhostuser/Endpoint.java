@@ -76,11 +76,19 @@ public final class Endpoint implements AutoCloseable {
             } catch (final IOException e) {
                 LOG.warn("port {}: {}", port, e.getMessage());
                 pauseBeforeRetry();
-            } catch (final RuntimeException e) {
-                // A mistake of ours costs the connection, not the port.
-                LOG.error("port {}: the connection is given up", port, e);
+            } catch (final RuntimeException | Error e) {
+                // A mistake of ours, or want of memory, costs the connection, not the port.
+                logFailure(e);
                 pauseBeforeRetry();
             }
+        }
+    }
+
+    private void logFailure(final Throwable why) {
+        try {
+            LOG.error("port {}: the connection is given up", port, why);
+        } catch (final Error e) {
+            // Memory may be too short even for this; the port must go on.
         }
     }
 
