@@ -85,11 +85,16 @@ final class Port implements DataPlane {
     @Override
     public void stop(final int index) {
         worker.execute(() -> {
-            if (isTransmitq(index) && vrings[index] != null) {
-                worker.forgetKick(vrings[index]);
+            final Vring stopped = vrings[index];
+            if (stopped != null && isTransmitq(index)) {
+                worker.forgetKick(stopped);
             }
             vrings[index] = null;
             refresh();
+            // What a suspended wire had completed. If its page is gone, the repetition does without.
+            if (stopped != null && stopped.queue().fault() == null) {
+                calls.add(stopped.publishAndCall());
+            }
         });
     }
 
