@@ -28,6 +28,7 @@ final class BackendSession {
     private static final int LOCK_MILLIS = 100;
 
     private final String port;
+    private final PortLog log;
     private final MessageSocket socket;
     private final FeatureNegotiation features;
     private final DataPlane dataPlane;
@@ -41,12 +42,17 @@ final class BackendSession {
     private boolean memoryGone;
 
     BackendSession(
-            final String port, final MessageSocket socket, final DeviceOptions options, final DataPlane dataPlane) {
+            final String port,
+            final PortLog log,
+            final MessageSocket socket,
+            final DeviceOptions options,
+            final DataPlane dataPlane) {
         this.port = port;
+        this.log = log;
         this.socket = socket;
         this.features = new FeatureNegotiation(options);
         this.dataPlane = dataPlane;
-        this.vrings = new Vrings(port, dataPlane, 2 * options.queuePairs());
+        this.vrings = new Vrings(port, log, dataPlane, 2 * options.queuePairs());
     }
 
     /**
@@ -60,10 +66,10 @@ final class BackendSession {
                 // Everything happens in the call.
             }
         } catch (final ProtocolException e) {
-            LOG.warn("port {}: closing the connection: {}", port, e.getMessage());
+            log.warn("port {}: closing the connection: {}", port, e.getMessage());
         } catch (final InternalError e) {
             // The JVM may tell of a ring's page that is gone some messages after the ring's start.
-            LOG.warn("port {}: closing the connection: the front-end cut its memory file short", port);
+            log.warn("port {}: closing the connection: the front-end cut its memory file short", port);
         } finally {
             tearDown();
         }
@@ -101,7 +107,7 @@ final class BackendSession {
             if (!message.needsReply() || (request != null && request.reply() == FrontendRequest.Reply.OWN)) {
                 throw e;
             }
-            LOG.warn("port {}: refused: {}", port, e.getMessage());
+            log.warn("port {}: refused: {}", port, e.getMessage());
             socket.replyU64(message.number, FAILURE);
             return;
         }
@@ -196,7 +202,7 @@ final class BackendSession {
             old.close();
         }
         if (table.regions() == 0) {
-            LOG.warn(
+            log.warn(
                     "port {}: the front-end shares no memory; give the guest file-backed memory with share=on "
                             + "(-object memory-backend-memfd,id=mem,size=...,share=on -machine memory-backend=mem)",
                     port);
@@ -234,7 +240,7 @@ final class BackendSession {
     private void announce() {
         final boolean up = vrings.isUp();
         if (up && !announcedUp) {
-            LOG.info(
+            log.info(
                     "port {} is up: {} MiB in {} regions, ring size {}, features {}",
                     port,
                     memory.bytes() >> 20,
@@ -242,7 +248,7 @@ final class BackendSession {
                     vrings.size(),
                     VirtioFeatures.names(features.accepted()));
         } else if (!up && announcedUp) {
-            LOG.info("port {} is down: the front-end stopped its rings", port);
+            log.info("port {} is down: the front-end stopped its rings", port);
         }
         announcedUp = up;
     }
@@ -329,7 +335,7 @@ final class BackendSession {
         }
         memoryGone = true;
         vrings.giveUp(RingFault.MEMORY_GONE);
-        LOG.warn("port {}: the front-end's memory file {}; the port is broken until it reconnects", port, why);
+        log.warn("port {}: the front-end's memory file {}; the port is broken until it reconnects", port, why);
     }
 
     /** If a worker did not let go, an exception leaves the memory mapped: better a leak than a crash of all ports. */

@@ -29,6 +29,7 @@ public final class Endpoint implements AutoCloseable {
     }
 
     private final String port;
+    private final PortLog log;
     private final DeviceOptions device;
     private final DataPlane dataPlane;
     private final FdWaiter waiter;
@@ -46,6 +47,7 @@ public final class Endpoint implements AutoCloseable {
             final String port, final SocketOptions options, final DeviceOptions device, final DataPlane dataPlane)
             throws IOException {
         this.port = port;
+        this.log = new PortLog(port);
         this.device = device;
         this.dataPlane = dataPlane;
         this.source = source(options);
@@ -74,7 +76,7 @@ public final class Endpoint implements AutoCloseable {
                     serve(channel);
                 }
             } catch (final IOException e) {
-                LOG.warn("port {}: {}", port, e.getMessage());
+                log.warn("port {}: {}", port, e.getMessage());
                 pauseBeforeRetry();
             } catch (final RuntimeException | Error e) {
                 // A mistake of ours, or want of memory, costs the connection, not the port.
@@ -93,15 +95,15 @@ public final class Endpoint implements AutoCloseable {
     }
 
     private void serve(final UnixSocketChannel channel) throws IOException {
-        LOG.info("port {}: front-end connected", port);
+        log.info("port {}: front-end connected", port);
         final BackendSession current =
-                new BackendSession(port, new MessageSocket(channel.getFD(), waiter), device, dataPlane);
+                new BackendSession(port, log, new MessageSocket(channel.getFD(), waiter), device, dataPlane);
         session = current;
         try {
             current.run();
         } finally {
             session = null;
-            LOG.info("port {} is down: front-end disconnected", port);
+            log.info("port {} is down: front-end disconnected", port);
         }
         if (current.isCallBlocked()) {
             // Whoever does this again and again shall not get far.

@@ -1,8 +1,6 @@
 package org.mypervisor.vhostuser;
 
 import java.nio.ByteBuffer;
-import org.apache.logging.log4j.LogManager;
-import org.apache.logging.log4j.Logger;
 import org.mypervisor.virtqueue.GuestMemory;
 import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.SplitVirtqueue;
@@ -13,21 +11,21 @@ import org.mypervisor.virtqueue.VringLayout;
  * them; vhost-user specification, section "Ring states". Owned by the session, which locks.
  */
 final class Vrings {
-    private static final Logger LOG = LogManager.getLogger(Vrings.class);
-
     private static final int INDEX_MASK = 0xFF;
 
     /** In the payload of kick, call and err messages: no descriptor comes along. */
     static final int NOFD = 0x100;
 
     private final String port;
+    private final PortLog log;
     private final DataPlane dataPlane;
     private final VringState[] states;
     /** A ring that is gone by now was broken by its call eventfd. */
     private boolean callWasBlocked;
 
-    Vrings(final String port, final DataPlane dataPlane, final int count) {
+    Vrings(final String port, final PortLog log, final DataPlane dataPlane, final int count) {
         this.port = port;
+        this.log = log;
         this.dataPlane = dataPlane;
         this.states = new VringState[count];
         for (int i = 0; i < count; i++) {
@@ -188,14 +186,14 @@ final class Vrings {
         try {
             final SplitVirtqueue queue = new SplitVirtqueue(memory, layout);
             if (queue.next() != state.base) {
-                LOG.info("port {}: vring {}: base {}, resuming at used.idx {}", port, index, state.base, queue.next());
+                log.info("port {}: vring {}: base {}, resuming at used.idx {}", port, index, state.base, queue.next());
             }
             state.vring = new Vring(queue, state.kick, state.call);
             state.reported = null;
             dataPlane.start(index, state.vring);
         } catch (final IllegalArgumentException e) {
             state.startFailed = true;
-            LOG.warn("port {}: vring {} cannot start: {}", port, index, e.getMessage());
+            log.warn("port {}: vring {} cannot start: {}", port, index, e.getMessage());
             signalErr(state);
         }
     }
@@ -291,7 +289,7 @@ final class Vrings {
         if (fault != null && fault != state.reported) {
             state.reported = fault;
             dataPlane.countFault(fault);
-            LOG.warn(
+            log.warn(
                     "port {}: vring {} is broken: {}; it stays stopped until {}",
                     port,
                     index,
