@@ -247,6 +247,7 @@ final class BackendSession {
                     memory.regions(),
                     vrings.size(),
                     VirtioFeatures.names(features.accepted()));
+            log.hint(features.hint());
         } else if (!up && announcedUp) {
             log.info("port {} is down: the front-end stopped its rings", port);
         }

@@ -20,6 +20,7 @@ final class PortLog {
     private long credit = BURST * NANOS_PER_LINE;
     private long lastNanos = System.nanoTime();
     private long leftOut;
+    private String lastHint = "";
 
     PortLog(final String port) {
         this.port = port;
@@ -31,6 +32,16 @@ final class PortLog {
 
     void warn(final String text, final Object... values) {
         log(Level.WARN, text, values);
+    }
+
+    /** An INFO line of this port, unless it is the same as last time; an empty one says that there is no more to say. */
+    synchronized void hint(final String hint) {
+        if (!hint.equals(lastHint)) {
+            lastHint = hint;
+            if (!hint.isEmpty()) {
+                info("port {}: {}", port, hint);
+            }
+        }
     }
 
     private void log(final Level level, final String text, final Object... values) {
