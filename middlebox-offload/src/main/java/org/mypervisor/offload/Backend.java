@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -32,6 +33,11 @@ public final class Backend implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Backend.class);
 
     private static final long WATCH_NANOS = 100_000_000;
+
+    /** Calls are looked at after a time that a front-end cannot foresee. */
+    private static final long CALL_WATCH_MIN_NANOS = 10_000_000;
+
+    private static final long CALL_WATCH_MAX_NANOS = 30_000_000;
 
     private static final double NANOS_PER_SECOND = 1e9;
 
@@ -192,8 +198,8 @@ public final class Backend implements AutoCloseable {
     /** A thread of its own: the other one may wait for a session that waits for the very worker that is stuck. */
     private void watchCalls() {
         while (!closing) {
-            ports.forEach(Port::freeStuckCalls);
-            LockSupport.parkNanos(WATCH_NANOS / 2);
+            ports.forEach(Port::breakIfCallBlocked);
+            LockSupport.parkNanos(ThreadLocalRandom.current().nextLong(CALL_WATCH_MIN_NANOS, CALL_WATCH_MAX_NANOS));
         }
     }
 

@@ -91,11 +91,16 @@ final class Port implements DataPlane {
     @Override
     public void stop(final int index) {
         worker.execute(() -> {
-            if (isTransmitq(index) && vrings[index] != null) {
-                worker.forgetKick(vrings[index]);
+            final Vring stopped = vrings[index];
+            if (stopped != null && isTransmitq(index)) {
+                worker.forgetKick(stopped);
             }
             vrings[index] = null;
             refresh();
+            // What a suspended wire had completed. If its page is gone, the repetition does without.
+            if (stopped != null && stopped.queue().fault() == null) {
+                calls.add(stopped.publishAndCall());
+            }
         });
     }
 
@@ -125,11 +130,26 @@ final class Port implements DataPlane {
         worker.execute(() -> faults[fault.ordinal()].add(1));
     }
 
-    /** Frees the worker if a call of this port has kept it since the last time. The thread that watches over calls. */
-    void freeStuckCalls() {
+    /** Gives all rings up if a call eventfd of this port is full, and frees the worker. The thread that watches over calls. */
+    void breakIfCallBlocked() {
+        for (final Vring vring : vrings) {
+            if (vring != null && vring.isCallBlocked()) {
+                breakForBlockedCall();
+                return;
+            }
+        }
+    }
+
+    /** All rings first, so that the worker does not run from one blocked call into the next. */
+    private void breakForBlockedCall() {
         for (final Vring vring : vrings) {
             if (vring != null) {
-                vring.freeStuckCall();
+                vring.queue().breakRing(RingFault.CALL_BLOCKED);
+            }
+        }
+        for (final Vring vring : vrings) {
+            if (vring != null) {
+                vring.freeCall();
             }
         }
     }

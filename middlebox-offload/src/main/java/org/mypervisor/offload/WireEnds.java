@@ -43,10 +43,14 @@ record WireEnds(Port source, int pair, Port destination, Port[] guards) {
 
     /** On the path when an element or guard decided, else on the port that is the reason. */
     void countDrop(final int reason, final Path path) {
-        switch (DropReason.of(reason)) {
-            case DENIED, UNPARSABLE, VM_DOWN -> path.drops[reason].add(1);
-            case NO_PATH, DISABLED -> source.drops[reason].add(1);
-            case NO_BUFFER, DOWN, TOO_BIG -> destination.drops[reason].add(1);
+        // Not a switch: for that the first drop would load a class, and allocate.
+        final DropReason why = DropReason.of(reason);
+        if (why == DropReason.DENIED || why == DropReason.UNPARSABLE || why == DropReason.VM_DOWN) {
+            path.drops[reason].add(1);
+        } else if (why == DropReason.NO_PATH || why == DropReason.DISABLED) {
+            source.drops[reason].add(1);
+        } else {
+            destination.drops[reason].add(1);
         }
     }
 

@@ -166,15 +166,13 @@ final class Worker {
 
     /**
      * The ports whose memory cannot be had. All wires are asked: the error may have surfaced some turns after the access.
-     * Any thread but the worker's.
+     * Between two wires the others have their turns. Any thread but the worker's.
      */
     Set<Port> culprits(final MemoryProbe probe) {
         final Set<Port> culprits = new HashSet<>();
-        execute(() -> {
-            for (final Wire wire : wires) {
-                wire.ends().findCulprits(probe, culprits);
-            }
-        });
+        for (final Wire wire : wires) {
+            execute(() -> wire.ends().findCulprits(probe, culprits));
+        }
         return culprits;
     }
 

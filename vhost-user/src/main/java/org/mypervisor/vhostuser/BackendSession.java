@@ -2,6 +2,8 @@ package org.mypervisor.vhostuser;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.mypervisor.virtqueue.RingFault;
@@ -10,8 +12,8 @@ import org.mypervisor.virtqueue.VirtioFeatures;
 /**
  * One connection with a front-end: receives its messages and has them obeyed. All state ends with the connection.
  *
- * <p>{@link #run} belongs to the port's thread; the {@code synchronized} methods may also be called by the thread that
- * watches over the ports.
+ * <p>{@link #run} belongs to the port's thread; the methods that take the lock may also be called by the threads that
+ * watch over the ports, which never wait for it long. Nothing that a front-end can make last is done under the lock.
  */
 final class BackendSession {
     private static final Logger LOG = LogManager.getLogger(BackendSession.class);
@@ -22,22 +24,35 @@ final class BackendSession {
     private static final long SUCCESS = 0;
     private static final long FAILURE = 1;
 
+    /** A message is obeyed in less, unless the machine is very busy. */
+    private static final int LOCK_MILLIS = 100;
+
     private final String port;
+    private final PortLog log;
     private final MessageSocket socket;
     private final FeatureNegotiation features;
     private final DataPlane dataPlane;
     private final Vrings vrings;
+    /** Fair: a front-end that sends message after message does not keep the watching thread out. */
+    private final ReentrantLock lock = new ReentrantLock(true);
+
+    private volatile Endpoint.State lastState = Endpoint.State.DOWN;
     private MemoryTable memory;
     private boolean announcedUp;
     private boolean memoryGone;
 
     BackendSession(
-            final String port, final MessageSocket socket, final DeviceOptions options, final DataPlane dataPlane) {
+            final String port,
+            final PortLog log,
+            final MessageSocket socket,
+            final DeviceOptions options,
+            final DataPlane dataPlane) {
         this.port = port;
+        this.log = log;
         this.socket = socket;
         this.features = new FeatureNegotiation(options);
         this.dataPlane = dataPlane;
-        this.vrings = new Vrings(port, dataPlane, 2 * options.queuePairs());
+        this.vrings = new Vrings(port, log, dataPlane, 2 * options.queuePairs());
     }
 
     /**
@@ -51,10 +66,10 @@ final class BackendSession {
                 // Everything happens in the call.
             }
         } catch (final ProtocolException e) {
-            LOG.warn("port {}: closing the connection: {}", port, e.getMessage());
+            log.warn("port {}: closing the connection: {}", port, e.getMessage());
         } catch (final InternalError e) {
             // The JVM may tell of a ring's page that is gone some messages after the ring's start.
-            LOG.warn("port {}: closing the connection: the front-end cut its memory file short", port);
+            log.warn("port {}: closing the connection: the front-end cut its memory file short", port);
         } finally {
             tearDown();
         }
@@ -69,7 +84,7 @@ final class BackendSession {
         }
     }
 
-    private synchronized void obey(final Message message) throws IOException, ProtocolException {
+    private void obey(final Message message) throws IOException, ProtocolException {
         final FrontendRequest request = FrontendRequest.of(message.number);
         try {
             if (request == null) {
@@ -77,19 +92,41 @@ final class BackendSession {
             }
             LOG.debug("port {}: {} size={} fds={}", port, request, message.payload.remaining(), message.fdCount());
             checkShape(request, message);
-            handle(request, message);
-            startReadyRings();
-            announce();
+            // A file system may make us wait for ever; nobody shall wait with us.
+            final MemoryTable table =
+                    request == FrontendRequest.SET_MEM_TABLE ? MemoryTable.map(message, memory) : null;
+            lock.lock();
+            try {
+                handle(request, message, table);
+                startReadyRings();
+                announce();
+            } finally {
+                unlock();
+            }
         } catch (final ProtocolException e) {
             if (!message.needsReply() || (request != null && request.reply() == FrontendRequest.Reply.OWN)) {
                 throw e;
             }
-            LOG.warn("port {}: refused: {}", port, e.getMessage());
+            log.warn("port {}: refused: {}", port, e.getMessage());
             socket.replyU64(message.number, FAILURE);
             return;
         }
         if (request.reply() == FrontendRequest.Reply.ACK && message.needsReply()) {
             socket.replyU64(message.number, SUCCESS);
+        }
+    }
+
+    private void unlock() {
+        lastState = presentState();
+        lock.unlock();
+    }
+
+    private boolean tryLock() {
+        try {
+            return lock.tryLock(LOCK_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
         }
     }
 
@@ -110,7 +147,8 @@ final class BackendSession {
         }
     }
 
-    private void handle(final FrontendRequest request, final Message message) throws IOException, ProtocolException {
+    private void handle(final FrontendRequest request, final Message message, final MemoryTable table)
+            throws IOException, ProtocolException {
         final ByteBuffer payload = message.payload;
         switch (request) {
             case GET_FEATURES -> socket.replyU64(message.number, features.offered());
@@ -121,7 +159,7 @@ final class BackendSession {
             case GET_PROTOCOL_FEATURES -> socket.replyU64(message.number, features.offeredProtocol());
             case SET_PROTOCOL_FEATURES -> features.acceptProtocol(payload.getLong(0));
             case GET_QUEUE_NUM -> socket.replyU64(message.number, vrings.count() / 2);
-            case SET_MEM_TABLE -> setMemTable(message);
+            case SET_MEM_TABLE -> setMemTable(table);
             case SET_VRING_NUM -> vrings.setNum(payload, features.accepted());
             case SET_VRING_ADDR -> vrings.setAddr(payload);
             case SET_VRING_BASE -> vrings.setBase(payload, features.accepted());
@@ -146,20 +184,25 @@ final class BackendSession {
     }
 
     /** The old mappings may vanish after the acknowledgement, so every ring moves before it. */
-    private void setMemTable(final Message message) throws ProtocolException {
-        final MemoryTable table = MemoryTable.map(message, memory);
+    private void setMemTable(final MemoryTable table) {
         if (table == memory) {
             return;
         }
         final MemoryTable old = memory;
-        vrings.pauseAll();
+        try {
+            vrings.pauseAll();
+        } catch (final RuntimeException e) {
+            // A worker did not let go of the old memory; it knows nothing of the new one.
+            table.close();
+            throw e;
+        }
         memory = table;
         memoryGone = false;
         if (old != null) {
             old.close();
         }
         if (table.regions() == 0) {
-            LOG.warn(
+            log.warn(
                     "port {}: the front-end shares no memory; give the guest file-backed memory with share=on "
                             + "(-object memory-backend-memfd,id=mem,size=...,share=on -machine memory-backend=mem)",
                     port);
@@ -181,15 +224,15 @@ final class BackendSession {
     }
 
     private void startReadyRings() {
-        if (memory == null || memoryGone || breakIfCutShort()) {
+        if (memory == null || memoryGone || breakMemoryIfCutShort()) {
             return;
         }
         try {
             vrings.startReady(memory.memory(), features.accepted());
         } catch (final InternalError e) {
             // The ring lies in a page that its file no longer has.
-            if (!breakIfCutShort()) {
-                breakMemory("has a page that cannot be had");
+            if (!breakMemoryIfCutShort()) {
+                giveUpMemory("has a page that cannot be had");
             }
         }
     }
@@ -197,32 +240,57 @@ final class BackendSession {
     private void announce() {
         final boolean up = vrings.isUp();
         if (up && !announcedUp) {
-            LOG.info(
+            log.info(
                     "port {} is up: {} MiB in {} regions, ring size {}, features {}",
                     port,
                     memory.bytes() >> 20,
                     memory.regions(),
                     vrings.size(),
                     VirtioFeatures.names(features.accepted()));
+            log.hint(features.hint());
         } else if (!up && announcedUp) {
-            LOG.info("port {} is down: the front-end stopped its rings", port);
+            log.info("port {} is down: the front-end stopped its rings", port);
         }
         announcedUp = up;
     }
 
-    synchronized Endpoint.State state() {
+    /** During a message that lasts long, the state before it. */
+    Endpoint.State state() {
+        if (!tryLock()) {
+            return lastState;
+        }
+        try {
+            return presentState();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private Endpoint.State presentState() {
         if (memoryGone || vrings.isAnyBroken()) {
             return Endpoint.State.BROKEN;
         }
         return vrings.isUp() ? Endpoint.State.UP : Endpoint.State.DOWN;
     }
 
-    synchronized long acceptedFeatures() {
+    /** Whether the front-end tried to block a worker; to be asked when {@link #run} has ended. */
+    boolean isCallBlocked() {
+        return vrings.isCallBlocked();
+    }
+
+    long acceptedFeatures() {
         return features.accepted();
     }
 
-    synchronized void reportFaults() {
-        vrings.reportFaults();
+    /** Later if a message is being obeyed that lasts long. */
+    void reportFaults() {
+        if (tryLock()) {
+            try {
+                vrings.reportFaults();
+            } finally {
+                unlock();
+            }
+        }
     }
 
     /**
@@ -230,30 +298,58 @@ final class BackendSession {
      *
      * @return true when it was found and broken now
      */
-    synchronized boolean breakIfCutShort() {
+    boolean breakIfCutShort() {
+        if (!tryLock()) {
+            return false;
+        }
+        try {
+            return breakMemoryIfCutShort();
+        } finally {
+            unlock();
+        }
+    }
+
+    private boolean breakMemoryIfCutShort() {
         if (memory == null || memoryGone || memory.isWhole()) {
             return false;
         }
-        breakMemory("was cut short");
+        giveUpMemory("was cut short");
         return true;
     }
 
     /** Gives all rings up because of their memory; other ports are not concerned. */
-    synchronized void breakMemory(final String why) {
+    void breakMemory(final String why) {
+        if (!tryLock()) {
+            // The next fault will bring us here again.
+            return;
+        }
+        try {
+            giveUpMemory(why);
+        } finally {
+            unlock();
+        }
+    }
+
+    private void giveUpMemory(final String why) {
         if (memory == null || memoryGone) {
             return;
         }
         memoryGone = true;
         vrings.giveUp(RingFault.MEMORY_GONE);
-        LOG.warn("port {}: the front-end's memory file {}; the port is broken until it reconnects", port, why);
+        log.warn("port {}: the front-end's memory file {}; the port is broken until it reconnects", port, why);
     }
 
     /** If a worker did not let go, an exception leaves the memory mapped: better a leak than a crash of all ports. */
-    private synchronized void tearDown() {
-        vrings.close();
-        if (memory != null) {
-            memory.close();
-            memory = null;
+    private void tearDown() {
+        lock.lock();
+        try {
+            vrings.close();
+            if (memory != null) {
+                memory.close();
+                memory = null;
+            }
+        } finally {
+            unlock();
         }
     }
 }

@@ -16,6 +16,9 @@ public final class Endpoint implements AutoCloseable {
 
     private static final int RETRY_MILLIS = 1000;
 
+    /** For the thread to end; only a front-end's own file system can make it last longer. */
+    private static final int CLOSE_MILLIS = 5000;
+
     /** What a port can be. */
     public enum State {
         /** Connected, and its first queue pair started and enabled. */
@@ -26,6 +29,7 @@ public final class Endpoint implements AutoCloseable {
     }
 
     private final String port;
+    private final PortLog log;
     private final DeviceOptions device;
     private final DataPlane dataPlane;
     private final FdWaiter waiter;
@@ -43,6 +47,7 @@ public final class Endpoint implements AutoCloseable {
             final String port, final SocketOptions options, final DeviceOptions device, final DataPlane dataPlane)
             throws IOException {
         this.port = port;
+        this.log = new PortLog(port);
         this.device = device;
         this.dataPlane = dataPlane;
         this.source = source(options);
@@ -71,26 +76,38 @@ public final class Endpoint implements AutoCloseable {
                     serve(channel);
                 }
             } catch (final IOException e) {
-                LOG.warn("port {}: {}", port, e.getMessage());
+                log.warn("port {}: {}", port, e.getMessage());
                 pauseBeforeRetry();
-            } catch (final RuntimeException e) {
-                // A mistake of ours costs the connection, not the port.
-                LOG.error("port {}: the connection is given up", port, e);
+            } catch (final RuntimeException | Error e) {
+                // A mistake of ours, or want of memory, costs the connection, not the port.
+                logFailure(e);
                 pauseBeforeRetry();
             }
         }
     }
 
+    private void logFailure(final Throwable why) {
+        try {
+            LOG.error("port {}: the connection is given up", port, why);
+        } catch (final Error e) {
+            // Memory may be too short even for this; the port must go on.
+        }
+    }
+
     private void serve(final UnixSocketChannel channel) throws IOException {
-        LOG.info("port {}: front-end connected", port);
+        log.info("port {}: front-end connected", port);
         final BackendSession current =
-                new BackendSession(port, new MessageSocket(channel.getFD(), waiter), device, dataPlane);
+                new BackendSession(port, log, new MessageSocket(channel.getFD(), waiter), device, dataPlane);
         session = current;
         try {
             current.run();
         } finally {
             session = null;
-            LOG.info("port {} is down: front-end disconnected", port);
+            log.info("port {} is down: front-end disconnected", port);
+        }
+        if (current.isCallBlocked()) {
+            // Whoever does this again and again shall not get far.
+            pauseBeforeRetry();
         }
     }
 
@@ -140,14 +157,16 @@ public final class Endpoint implements AutoCloseable {
     public void close() throws IOException {
         waiter.stop();
         try {
-            if (thread.isAlive()) {
-                thread.join();
-            }
+            thread.join(CLOSE_MILLIS);
         } catch (final InterruptedException e) {
             Thread.currentThread().interrupt();
             return;
         }
         source.close();
-        waiter.close();
+        if (thread.isAlive()) {
+            LOG.warn("port {}: left behind; its front-end's file system does not answer", port);
+        } else {
+            waiter.close();
+        }
     }
 }

@@ -15,10 +15,18 @@ import org.mypervisor.virtqueue.RawMemory;
 public final class EventFd implements AutoCloseable {
     private static final long ONE = one();
 
-    private final int fd;
+    /** In struct pollfd. */
+    private static final int REVENTS_OFFSET = 6;
 
-    private EventFd(final int fd) {
+    private final int fd;
+    /** How to signal a descriptor that a front-end shares with us, or NONE. */
+    private final long request;
+
+    private boolean closed;
+
+    private EventFd(final int fd, final long request) {
         this.fd = fd;
+        this.request = request;
     }
 
     private static long one() {
@@ -33,7 +41,7 @@ public final class EventFd implements AutoCloseable {
         if (fd < 0) {
             throw new IOException("eventfd: " + Libc.lastError());
         }
-        return new EventFd(fd);
+        return new EventFd(fd, AsyncSignal.NONE);
     }
 
     /**
@@ -55,35 +63,53 @@ public final class EventFd implements AutoCloseable {
         if (!kind.equals("anon_inode:[eventfd]")) {
             throw new ProtocolException(request, "fd is " + kind + ", must be an eventfd");
         }
-        return new EventFd(message.takeFd());
+        final int fd = message.takeFd();
+        return new EventFd(fd, AsyncSignal.prepare(fd));
     }
 
     public int fd() {
         return fd;
     }
 
-    /** Adds one to the counter. Neither allocates nor fails: a full counter means that a signal is pending. */
-    public void signal() {
-        LIBC.write(fd, ONE, Long.BYTES);
-    }
-
     /**
-     * Signals only if that will not block: a front-end can fill the counter and make the descriptor blocking. For
-     * threads that must not wait, off the packet way.
+     * Adds one to the counter. Neither allocates nor fails: a full counter means that a signal is pending.
+     *
+     * <p>Never waits for a front-end, whatever that did to the descriptor, unless the kernel has no asynchronous I/O.
      */
-    void signalIfFree() {
-        final long pollFd = RawMemory.allocate(Long.BYTES);
-        RawMemory.putLe32(pollFd, fd);
-        RawMemory.putLe32(pollFd + Integer.BYTES, Libc.POLLOUT);
-        final int writable = LIBC.poll(pollFd, 1, 0);
-        RawMemory.free(pollFd, Long.BYTES);
-        if (writable == 1) {
-            signal();
+    public void signal() {
+        if (!AsyncSignal.send(request)) {
+            LIBC.write(fd, ONE, Long.BYTES);
         }
     }
 
-    /** Empties the counter without ever waiting, so that whoever waits to write can go on. */
-    void drain() {
+    /** Signals, but off the packet way rather not at all than with a write that might wait. */
+    void signalIfFree() {
+        if (!AsyncSignal.send(request) && isWritable()) {
+            LIBC.write(fd, ONE, Long.BYTES);
+        }
+    }
+
+    private boolean isWritable() {
+        final long pollFd = RawMemory.allocate(Long.BYTES);
+        RawMemory.putLe32(pollFd, fd);
+        RawMemory.putLe32(pollFd + Integer.BYTES, Libc.POLLOUT);
+        LIBC.poll(pollFd, 1, 0);
+        // A counter at its very end answers POLLERR alone.
+        final boolean writable = (RawMemory.le16(pollFd + REVENTS_OFFSET) & Libc.POLLOUT) != 0;
+        RawMemory.free(pollFd, Long.BYTES);
+        return writable;
+    }
+
+    /** Whether the counter is full, which takes somebody who wants that. Any thread, also while the owner closes. */
+    synchronized boolean isFull() {
+        return !closed && !isWritable();
+    }
+
+    /** Empties the counter without ever waiting, so that whoever waits to write can go on. Any thread. */
+    synchronized void drain() {
+        if (closed) {
+            return;
+        }
         final int size = Long.BYTES;
         final long memory = RawMemory.allocate(3 * size);
         RawMemory.putLe64(memory, memory + 2 * size);
@@ -92,8 +118,13 @@ public final class EventFd implements AutoCloseable {
         RawMemory.free(memory, 3 * size);
     }
 
+    /** Nobody signals any more. */
     @Override
-    public void close() {
-        LIBC.close(fd);
+    public synchronized void close() {
+        if (!closed) {
+            closed = true;
+            AsyncSignal.forget(request);
+            LIBC.close(fd);
+        }
     }
 }

@@ -26,9 +26,15 @@ public final class FeatureNegotiation {
             VirtioFeatures.VIRTIO_NET_F_GUEST_USO4,
             VirtioFeatures.VIRTIO_NET_F_GUEST_USO6);
 
+    /** Features of use to frames that a user can switch off, or forget to switch on, by an option of the same name. */
+    private static final long QEMU_OPTIONS = bit(VirtioFeatures.VIRTIO_NET_F_MQ)
+            | bit(VirtioFeatures.VIRTIO_NET_F_MRG_RXBUF)
+            | bit(VirtioFeatures.VIRTIO_F_EVENT_IDX)
+            | bit(VirtioFeatures.VIRTIO_F_INDIRECT_DESC);
+
     private final long offered;
     private final long offeredProtocol;
-    private long accepted;
+    private volatile long accepted;
 
     /** State of one connection, owned by its session. */
     public FeatureNegotiation(final DeviceOptions options) {
@@ -64,7 +70,7 @@ public final class FeatureNegotiation {
         return offeredProtocol;
     }
 
-    /** The virtio features in force; 0 before SET_FEATURES. */
+    /** The virtio features in force; 0 before SET_FEATURES. Any thread. */
     public long accepted() {
         return accepted;
     }
@@ -85,6 +91,17 @@ public final class FeatureNegotiation {
     /** SET_PROTOCOL_FEATURES: a subset of the offer. */
     void acceptProtocol(final long features) throws ProtocolException {
         checkSubset(FrontendRequest.SET_PROTOCOL_FEATURES, features, offeredProtocol);
+    }
+
+    /** For people who wonder where a feature has gone; empty when all is in use that is worth a line. */
+    String hint() {
+        final long unused = offered & ~accepted & QEMU_OPTIONS;
+        if (unused == 0) {
+            return "";
+        }
+        final String names = VirtioFeatures.names(unused);
+        return "offered, but not in use: %s; QEMU passes them on with -device virtio-net-pci,%s=on, if the driver wants them"
+                .formatted(names, names.replace(" ", "=on,"));
     }
 
     /** Whether rings wait for SET_VRING_ENABLE; without the bit they are enabled from the start. */

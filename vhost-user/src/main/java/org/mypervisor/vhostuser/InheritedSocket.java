@@ -8,6 +8,9 @@ import java.nio.file.Path;
 import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import jnr.constants.platform.Errno;
+import jnr.ffi.LastError;
+import jnr.ffi.Runtime;
 import jnr.unixsocket.UnixSocketChannel;
 import org.mypervisor.virtqueue.RawMemory;
 
@@ -61,7 +64,7 @@ final class InheritedSocket implements FrontendSource {
     }
 
     @Override
-    public UnixSocketChannel accept(final FdWaiter waiter) {
+    public UnixSocketChannel accept(final FdWaiter waiter) throws IOException {
         if (!listening) {
             // One front-end, and no second one: then there is nothing to wait for but the end.
             final boolean first = !taken && !waiter.isStopped();
@@ -76,8 +79,18 @@ final class InheritedSocket implements FrontendSource {
             if (accepted >= 0) {
                 return UnixSocketChannel.fromFD(accepted);
             }
+            if (!isTransient(LastError.getLastError(Runtime.getSystemRuntime()))) {
+                throw new IOException("accept on descriptor %d: %s".formatted(fd, Libc.lastError()));
+            }
         }
         return null;
+    }
+
+    /** The front-end that knocked has gone, or a signal came. */
+    private static boolean isTransient(final int errno) {
+        return errno == Errno.EAGAIN.intValue()
+                || errno == Errno.ECONNABORTED.intValue()
+                || errno == Errno.EINTR.intValue();
     }
 
     @Override

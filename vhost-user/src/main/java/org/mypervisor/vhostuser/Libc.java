@@ -38,13 +38,22 @@ public interface Libc {
     int MAP_SHARED = 1;
     int MAP_NORESERVE = 0x4000;
 
+    /** Linux 5.14. */
+    int MADV_POPULATE_READ = 22;
+
+    int MADV_POPULATE_WRITE = 23;
+
     int MFD_CLOEXEC = 1;
 
     int RWF_NOWAIT = 8;
 
+    int O_CLOEXEC = 0x80000;
+
     int SOCK_CLOEXEC = 0x80000;
 
     Pointer mmap(Pointer address, @size_t long length, int protection, int flags, int fd, @off_t long offset);
+
+    int madvise(long address, @size_t long length, int advice);
 
     int munmap(long address, @size_t long length);
 
@@ -58,6 +67,10 @@ public interface Libc {
     int epoll_wait(int epollFd, long events, int maxEvents, int timeoutMillis);
 
     int poll(long fds, long count, int timeoutMillis);
+
+    /** Returns a long where the system call does; none of the numbers used here has more than three arguments. */
+    @IgnoreError
+    long syscall(long number, long first, long second, long third);
 
     /** With RWF_NOWAIT it never blocks, whatever the descriptor's flags are. */
     long preadv2(int fd, long iovec, int count, @off_t long offset, int flags);

@@ -1,7 +1,5 @@
 package org.mypervisor.vhostuser;
 
-import static org.mypervisor.vhostuser.Libc.POSIX_CALLS;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -86,13 +84,19 @@ public final class ListeningSocket implements FrontendSource {
     }
 
     /** Only a refused connection tells that nobody is there; a datagram socket, for one, fails in another way. */
-    private static boolean isServed(final Path path) {
+    private static boolean isServed(final Path path) throws IOException {
         try {
             DiallingSocket.connect(path).close();
             return true;
         } catch (final IOException e) {
-            final String refused = POSIX_CALLS.strerror(Errno.ECONNREFUSED.intValue());
-            return !String.valueOf(e.getMessage()).contains(refused);
+            if (DiallingSocket.is(e, Errno.EACCES)) {
+                throw new IOException(
+                        "socket %s exists, and this user may not connect to it to see whether a process serves it; "
+                                        .formatted(path)
+                                + "if none does, remove it, else choose another path",
+                        e);
+            }
+            return !DiallingSocket.is(e, Errno.ECONNREFUSED);
         }
     }
 

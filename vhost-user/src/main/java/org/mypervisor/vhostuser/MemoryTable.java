@@ -46,7 +46,8 @@ final class MemoryTable implements AutoCloseable {
     }
 
     /**
-     * Maps the regions of a SET_MEM_TABLE message, all or none, and takes its descriptors.
+     * Maps the regions of a SET_MEM_TABLE message, all or none, and takes its descriptors. May last as long as the
+     * front-end wants.
      *
      * @param present the table in force, or null
      * @return {@code present} itself when the message describes it once more, else a new table
@@ -84,6 +85,7 @@ final class MemoryTable implements AutoCloseable {
         final List<Region> regions = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             final int at = TABLE_HEADER_SIZE + i * REGION_SIZE;
+            checkFileSystem(message.peekFd(i), i);
             final FileStat stat = POSIX_CALLS.allocateStat();
             if (POSIX_CALLS.fstat(message.peekFd(i), stat) != 0) {
                 throw refused("region %d: fstat: %s", i, POSIX_CALLS.strerror(POSIX_CALLS.errno()));
@@ -96,7 +98,6 @@ final class MemoryTable implements AutoCloseable {
                     stat.dev(),
                     stat.ino());
             check(region, i, stat);
-            checkFileSystem(message.peekFd(i), i);
             checkOverlap(region, regions, i);
             regions.add(region);
         }
@@ -106,7 +107,10 @@ final class MemoryTable implements AutoCloseable {
         return regions;
     }
 
-    /** A page of a file that another process serves may never come, and a worker would wait for it. */
+    /**
+     * A page of a file that another process serves may never come, and a worker would wait for it. The question itself
+     * may wait for that process, so only the port's thread asks, without a lock, and nobody asks such a file again.
+     */
     private static void checkFileSystem(final int fd, final int index) throws ProtocolException {
         final long statfs = RawMemory.allocate(STATFS_SIZE);
         try {

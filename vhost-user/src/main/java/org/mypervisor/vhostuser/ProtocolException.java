@@ -9,10 +9,15 @@ public final class ProtocolException extends Exception {
     private static final long serialVersionUID = 1L;
 
     ProtocolException(final FrontendRequest request, final String why) {
-        super(request + ": " + why);
+        this(request + ": " + why);
     }
 
     ProtocolException(final String why) {
-        super(why);
+        super(printable(why));
+    }
+
+    /** The name of a file is the front-end's choice, and the text goes to the log: it shall not look like more lines. */
+    private static String printable(final String text) {
+        return text.replaceAll("[^ -~]", "?");
     }
 }

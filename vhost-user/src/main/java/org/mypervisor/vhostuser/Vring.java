@@ -1,7 +1,5 @@
 package org.mypervisor.vhostuser;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.Virtqueue;
 
@@ -11,16 +9,10 @@ import org.mypervisor.virtqueue.Virtqueue;
  * <p>While the worker has it, the worker alone uses it. The session closes the descriptors once the worker has let go.
  */
 public final class Vring {
-    private static final VarHandle CALLS = callsHandle();
-
     private final Virtqueue queue;
     private final EventFd kick;
-    private EventFd call;
+    private volatile EventFd call;
     private boolean callDue;
-    /** Through CALLS where another thread looks. */
-    private int calls;
-
-    private int lastSeenCalls;
 
     /**
      * @param kick null when the front-end asks us to poll
@@ -30,14 +22,6 @@ public final class Vring {
         this.queue = queue;
         this.kick = kick;
         this.call = call;
-    }
-
-    private static VarHandle callsHandle() {
-        try {
-            return MethodHandles.lookup().findVarHandle(Vring.class, "calls", int.class);
-        } catch (final ReflectiveOperationException e) {
-            throw new ExceptionInInitializerError(e);
-        }
     }
 
     public Virtqueue queue() {
@@ -53,31 +37,34 @@ public final class Vring {
     public void setCall(final EventFd newCall) {
         call = newCall;
         // A call that fell due while the descriptors changed must not be lost.
-        signalCall();
+        if (newCall != null && queue.fault() == null) {
+            newCall.signalIfFree();
+        }
+    }
+
+    /** Whether the call eventfd's counter is full: a front-end did that in order to block us. Any thread. */
+    public boolean isCallBlocked() {
+        final EventFd present = call;
+        return present != null && present.isFull();
     }
 
     /**
-     * Frees a worker that has been stuck in a call since the last time this was asked: a front-end can fill the counter
-     * of its eventfd and make it blocking. The ring is given up. The thread that watches over calls.
+     * Frees a worker that waits in a call, where it can wait at all: without asynchronous I/O. The ring is broken, so it
+     * will not call again. The thread that watches over calls.
      */
-    public void freeStuckCall() {
-        final int now = (int) CALLS.getAcquire(this);
-        final EventFd stuck = call;
-        if ((now & 1) != 0 && now == lastSeenCalls && stuck != null) {
-            queue.breakRing(RingFault.CALL_BLOCKED);
-            stuck.drain();
+    public void freeCall() {
+        final EventFd present = call;
+        if (present != null) {
+            present.drain();
         }
-        lastSeenCalls = now;
     }
 
-    /** The count of begun and ended calls is odd while one is under way. */
     private int signalCall() {
-        if (call == null) {
+        final EventFd present = call;
+        if (present == null || queue.fault() == RingFault.CALL_BLOCKED) {
             return 0;
         }
-        CALLS.setRelease(this, calls + 1);
-        call.signal();
-        CALLS.setRelease(this, calls + 1);
+        present.signal();
         return 1;
     }
 

@@ -1,8 +1,6 @@
 package org.mypervisor.vhostuser;
 
 import java.nio.ByteBuffer;
-import org.apache.logging.log4j.LogManager;
-import org.apache.logging.log4j.Logger;
 import org.mypervisor.virtqueue.GuestMemory;
 import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.VirtioFeatures;
@@ -14,19 +12,21 @@ import org.mypervisor.virtqueue.VringLayout;
  * them; vhost-user specification, section "Ring states". Owned by the session, which locks.
  */
 final class Vrings {
-    private static final Logger LOG = LogManager.getLogger(Vrings.class);
-
     private static final int INDEX_MASK = 0xFF;
 
     /** In the payload of kick, call and err messages: no descriptor comes along. */
     static final int NOFD = 0x100;
 
     private final String port;
+    private final PortLog log;
     private final DataPlane dataPlane;
     private final VringState[] states;
+    /** A ring that is gone by now was broken by its call eventfd. */
+    private boolean callWasBlocked;
 
-    Vrings(final String port, final DataPlane dataPlane, final int count) {
+    Vrings(final String port, final PortLog log, final DataPlane dataPlane, final int count) {
         this.port = port;
+        this.log = log;
         this.dataPlane = dataPlane;
         this.states = new VringState[count];
         for (int i = 0; i < count; i++) {
@@ -174,6 +174,10 @@ final class Vrings {
 
     /** Any message may have brought what a ring was waiting for. */
     void startReady(final GuestMemory memory, final long features) {
+        if (isCallBlocked()) {
+            // Nothing but malice fills a counter: this connection does not get another chance.
+            return;
+        }
         for (int index = 0; index < states.length; index++) {
             if (states[index].isReady()) {
                 start(index, memory, features);
@@ -196,7 +200,7 @@ final class Vrings {
         try {
             final Virtqueue queue = Virtqueue.of(memory, layout);
             if (queue.base() != state.base) {
-                LOG.info(
+                log.info(
                         "port {}: vring {}: base 0x{}, going on at 0x{} as the ring says",
                         port,
                         index,
@@ -209,7 +213,7 @@ final class Vrings {
             dataPlane.start(index, state.vring);
         } catch (final IllegalArgumentException e) {
             state.startFailed = true;
-            LOG.warn("port {}: vring {} cannot start: {}", port, index, e.getMessage());
+            log.warn("port {}: vring {} cannot start: {}", port, index, e.getMessage());
             signalErr(state);
         }
     }
@@ -219,6 +223,8 @@ final class Vrings {
         final VringState state = states[index];
         if (state.vring != null) {
             dataPlane.stop(index);
+            report(index);
+            callWasBlocked |= state.vring.queue().fault() == RingFault.CALL_BLOCKED;
             state.base = state.vring.queue().base();
             state.vring = null;
         }
@@ -237,6 +243,8 @@ final class Vrings {
         for (int index = 0; index < states.length; index++) {
             final VringState state = states[index];
             if (state.vring != null) {
+                state.vring.queue().breakRing(why);
+                state.reported = why;
                 dataPlane.countFault(why);
                 pause(index);
                 signalErr(state);
@@ -266,6 +274,9 @@ final class Vrings {
 
     /** A ring was stopped for a fault, and its front-end has not set it up again. */
     boolean isAnyBroken() {
+        if (callWasBlocked) {
+            return true;
+        }
         for (final VringState state : states) {
             if (state.vring != null && state.vring.queue().fault() != null) {
                 return true;
@@ -274,22 +285,37 @@ final class Vrings {
         return false;
     }
 
+    /** Whether the front-end filled a call eventfd since it connected. */
+    boolean isCallBlocked() {
+        boolean blocked = callWasBlocked;
+        for (final VringState state : states) {
+            blocked |= state.vring != null && state.vring.queue().fault() == RingFault.CALL_BLOCKED;
+        }
+        return blocked;
+    }
+
     /** Counts, and tells the front-end and the log, once, of rings that the worker found broken. */
     void reportFaults() {
         for (int index = 0; index < states.length; index++) {
-            final VringState state = states[index];
-            final RingFault fault =
-                    state.vring == null ? null : state.vring.queue().fault();
-            if (fault != null && fault != state.reported) {
-                state.reported = fault;
-                dataPlane.countFault(fault);
-                LOG.warn(
-                        "port {}: vring {} is broken: {}; it stays stopped until its driver resets it",
-                        port,
-                        index,
-                        fault.key());
-                signalErr(state);
+            if (states[index].vring != null) {
+                report(index);
             }
+        }
+    }
+
+    private void report(final int index) {
+        final VringState state = states[index];
+        final RingFault fault = state.vring.queue().fault();
+        if (fault != null && fault != state.reported) {
+            state.reported = fault;
+            dataPlane.countFault(fault);
+            log.warn(
+                    "port {}: vring {} is broken: {}; it stays stopped until {}",
+                    port,
+                    index,
+                    fault.key(),
+                    fault == RingFault.CALL_BLOCKED ? "the front-end reconnects" : "its driver resets it");
+            signalErr(state);
         }
     }
 

@@ -12,8 +12,11 @@ import static org.mypervisor.virtqueue.VirtqDesc.VIRTQ_DESC_F_WRITE;
  * <p>Owned by the worker thread of its queue. Nothing here allocates or throws.
  */
 public final class DescriptorChain {
-    /** A chain of more bytes than this is refused: the largest frame is 64 KiB and some headers. */
-    private static final int MAX_BYTES = 1 << 30;
+    /**
+     * A list of more bytes than this is refused: the largest frame is 64 KiB and some headers, and drivers with one
+     * buffer for all have a little more. It bounds what {@link #isWhole} costs.
+     */
+    private static final int MAX_BYTES = 1 << 22;
 
     /**
      * Descriptors that a chain may have, however long its ring is; more are taken for a loop. QEMU's own limit. It
@@ -139,10 +142,13 @@ public final class DescriptorChain {
         return null;
     }
 
-    /** Whether every page of the pieces can be read. */
+    /** Whether every page of the pieces can be had. */
     boolean isWhole(final MemoryProbe probe) {
         for (int i = 0; i < pieces; i++) {
-            if (!probe.isReadable(pieceAddress[i], pieceLength[i])) {
+            final boolean whole = requiredDirection == VIRTQ_DESC_F_WRITE
+                    ? probe.isWritable(pieceAddress[i], pieceLength[i])
+                    : probe.isReadable(pieceAddress[i], pieceLength[i]);
+            if (!whole) {
                 return false;
             }
         }

@@ -1,7 +1,7 @@
 package org.mypervisor.virtqueue;
 
 /**
- * Finds out whether memory can be read without reading it here, where a page that cannot be had raises an error at an
+ * Finds out whether memory can be had without touching it here, where a page that cannot be had raises an error at an
  * uncertain moment.
  */
 public interface MemoryProbe {
@@ -12,4 +12,7 @@ public interface MemoryProbe {
      * @param length bytes
      */
     boolean isReadable(long address, long length);
+
+    /** As {@link #isReadable}, for a range that we write: a hole may read as zero and yet have no room for a page. */
+    boolean isWritable(long address, long length);
 }

@@ -231,9 +231,9 @@ public final class PackedVirtqueue extends Virtqueue {
 
     @Override
     public boolean isWhole(final MemoryProbe probe) {
-        return probe.isReadable(desc, (long) size * PackedDesc.SIZE)
+        return probe.isWritable(desc, (long) size * PackedDesc.SIZE)
                 && probe.isReadable(driverEvent, PackedEvent.SIZE)
-                && probe.isReadable(deviceEvent, PackedEvent.SIZE)
+                && probe.isWritable(deviceEvent, PackedEvent.SIZE)
                 && descriptors.isWhole(probe)
                 && chain.isWhole(probe);
     }

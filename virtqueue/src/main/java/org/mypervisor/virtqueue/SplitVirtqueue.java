@@ -180,7 +180,7 @@ public final class SplitVirtqueue extends Virtqueue {
     public boolean isWhole(final MemoryProbe probe) {
         return probe.isReadable(desc, (long) size * VirtqDesc.SIZE)
                 && probe.isReadable(avail, VirtqAvail.size(size, eventIdx))
-                && probe.isReadable(used, VirtqUsed.size(size, eventIdx))
+                && probe.isWritable(used, VirtqUsed.size(size, eventIdx))
                 && descriptors.isWhole(probe)
                 && chain.isWhole(probe);
     }

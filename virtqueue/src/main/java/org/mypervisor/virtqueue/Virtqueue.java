@@ -153,6 +153,6 @@ public abstract sealed class Virtqueue permits SplitVirtqueue, PackedVirtqueue {
      */
     public abstract boolean enableKicks();
 
-    /** Whether every page of the queue's parts and of its chain's buffers can still be read. After a fault only. */
+    /** Whether every page of the queue's parts and of its chain's buffers can still be had. After a fault only. */
     public abstract boolean isWhole(MemoryProbe probe);
 }

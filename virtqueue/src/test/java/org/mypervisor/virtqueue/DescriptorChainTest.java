@@ -200,7 +200,7 @@ class DescriptorChainTest {
         }
     }
 
-    /** virtio 1.2 §2.7.4: no chain of more than 2^32 bytes; we stop earlier, at 2^30. */
+    /** virtio 1.2 §2.7.4: no chain of more than 2^32 bytes; we stop earlier, at 2^22. */
     @Test
     void shouldRefuseChainOfMoreBytesThanAnyFrameHas() {
         try (TestRing ring = TestRing.transmitq(1024, RingFeatures.PLAIN)) {

@@ -3,9 +3,10 @@ package org.mypervisor.offload.control;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.Set;
+import java.util.Queue;
 import java.util.TreeMap;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Semaphore;
 import java.util.function.Supplier;
 import jnr.unixsocket.UnixSocketChannel;
 import org.apache.hc.core5.http.ClassicHttpRequest;
@@ -31,7 +32,8 @@ import org.mypervisor.vhostuser.SocketOptions;
  * The control socket: {@code GET /v1/stats} answers a {@link StatsReport} as JSON, {@code GET /v1/rules} a
  * {@link RulesReport}.
  *
- * <p>One thread accepts, one short-lived thread serves each client; none of them touches the packet way.
+ * <p>One thread accepts, one short-lived thread serves each client; none of them touches the packet way. When there are
+ * more clients than threads, whoever has been here longest has to go: a silent client keeps nobody out.
  */
 public final class ControlServer implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(ControlServer.class);
@@ -44,12 +46,17 @@ public final class ControlServer implements AutoCloseable {
 
     private static final int MODE = 0660;
     private static final int RETRY_MILLIS = 1000;
+    private static final int MAX_CLIENTS = 8;
+    private static final int POLL_MILLIS = 5;
 
     private final FdWaiter waiter = new FdWaiter();
     private final ListeningSocket listening;
     private final Map<String, Supplier<String>> resources;
     private final HttpService service;
-    private final Set<UnixSocketChannel> clients = ConcurrentHashMap.newKeySet();
+    /** The oldest first. */
+    private final Queue<UnixSocketChannel> clients = new ConcurrentLinkedQueue<>();
+
+    private final Semaphore seats = new Semaphore(MAX_CLIENTS);
     private final Thread thread = new Thread(this::accept, "control");
 
     /** @throws IOException when the socket cannot be had; the message says why and what to do */
@@ -70,15 +77,38 @@ public final class ControlServer implements AutoCloseable {
             try {
                 final UnixSocketChannel client = listening.accept(waiter);
                 if (client != null) {
-                    clients.add(client);
-                    final Thread serving = new Thread(() -> serve(client), "control-client");
-                    serving.setDaemon(true);
-                    serving.start();
+                    seat(client);
                 }
-            } catch (final IOException e) {
+            } catch (final IOException | RuntimeException | Error e) {
                 LOG.warn("control socket: {}", e.getMessage());
                 waiter.sleep(RETRY_MILLIS);
             }
+        }
+    }
+
+    private void seat(final UnixSocketChannel client) throws IOException {
+        while (!seats.tryAcquire()) {
+            end(clients.peek());
+            if (!waiter.sleep(POLL_MILLIS)) {
+                client.close();
+                return;
+            }
+        }
+        clients.add(client);
+        final Thread serving = new Thread(() -> serve(client), "control-client");
+        serving.setDaemon(true);
+        serving.start();
+    }
+
+    /** Its thread finds out, even in the middle of a read or write, and closes. */
+    private static void end(final UnixSocketChannel client) {
+        try {
+            if (client != null) {
+                client.shutdownInput();
+                client.shutdownOutput();
+            }
+        } catch (final IOException e) {
+            LOG.debug("control client: {}", e.getMessage());
         }
     }
 
@@ -93,6 +123,7 @@ public final class ControlServer implements AutoCloseable {
             LOG.debug("control client: {}", e.getMessage());
         } finally {
             clients.remove(client);
+            seats.release();
         }
     }
 
@@ -119,9 +150,7 @@ public final class ControlServer implements AutoCloseable {
     @Override
     public void close() throws IOException {
         waiter.stop();
-        for (final UnixSocketChannel client : clients) {
-            client.close();
-        }
+        clients.forEach(ControlServer::end);
         try {
             thread.join();
         } catch (final InterruptedException e) {

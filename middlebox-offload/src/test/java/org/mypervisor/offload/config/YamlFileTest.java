@@ -108,7 +108,7 @@ class YamlFileTest {
         assertEquals(
                 List.of(
                         "my.yaml:4:3: a port has no key 'qeues'; it has id, type, path, server, queues, packed,"
-                                + " mrg_rxbuf, event_idx, indirect, in_order, mode, owner, group, wait; did you mean"
+                                + " mrg_rxbuf, event_idx, indirect, in_order, offloads, mode, owner, group, wait; did you mean"
                                 + " 'queues'?",
                         "my.yaml:5:11: 'server' is on or off, not 'true'"),
                 mistakes("ports:\n- id: a\n  path: b\n  qeues: 2\n  server: true\n"));
