@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.mypervisor.virtqueue.RingFault;
@@ -91,7 +92,7 @@ final class BackendSession {
                 throw new ProtocolException("message %d is not known, or was not offered".formatted(message.number));
             }
             LOG.debug("port {}: {} size={} fds={}", port, request, message.payload.remaining(), message.fdCount());
-            checkShape(request, message);
+            request.checkShape(message);
             // A file system may make us wait for ever; nobody shall wait with us.
             final MemoryTable table =
                     request == FrontendRequest.SET_MEM_TABLE ? MemoryTable.map(message, memory) : null;
@@ -121,29 +122,20 @@ final class BackendSession {
         lock.unlock();
     }
 
-    private boolean tryLock() {
+    /** False, too, when a message is being obeyed that lasts long: then later, perhaps. */
+    private boolean unlessBusy(final BooleanSupplier action) {
         try {
-            return lock.tryLock(LOCK_MILLIS, TimeUnit.MILLISECONDS);
+            if (!lock.tryLock(LOCK_MILLIS, TimeUnit.MILLISECONDS)) {
+                return false;
+            }
         } catch (final InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;
         }
-    }
-
-    private static void checkShape(final FrontendRequest request, final Message message) throws ProtocolException {
-        final int size = message.payload.remaining();
-        if (request.payloadSize() != FrontendRequest.VARIABLE && size != request.payloadSize()) {
-            throw new ProtocolException(request, "size=%d, must be %d".formatted(size, request.payloadSize()));
-        }
-        final int expected =
-                switch (request.fds()) {
-                    case NONE -> 0;
-                    case UNLESS_NOFD -> (message.payload.getLong(0) & Vrings.NOFD) == 0 ? 1 : 0;
-                    case PER_REGION -> message.fdCount();
-                };
-        if (message.fdCount() != expected) {
-            throw new ProtocolException(
-                    request, "%d descriptors came along, must be %d".formatted(message.fdCount(), expected));
+        try {
+            return action.getAsBoolean();
+        } finally {
+            unlock();
         }
     }
 
@@ -256,14 +248,8 @@ final class BackendSession {
 
     /** During a message that lasts long, the state before it. */
     Endpoint.State state() {
-        if (!tryLock()) {
-            return lastState;
-        }
-        try {
-            return presentState();
-        } finally {
-            lock.unlock();
-        }
+        unlessBusy(() -> true);
+        return lastState;
     }
 
     private Endpoint.State presentState() {
@@ -282,15 +268,11 @@ final class BackendSession {
         return features.accepted();
     }
 
-    /** Later if a message is being obeyed that lasts long. */
     void reportFaults() {
-        if (tryLock()) {
-            try {
-                vrings.reportFaults();
-            } finally {
-                unlock();
-            }
-        }
+        unlessBusy(() -> {
+            vrings.reportFaults();
+            return true;
+        });
     }
 
     /**
@@ -299,14 +281,7 @@ final class BackendSession {
      * @return true when it was found and broken now
      */
     boolean breakIfCutShort() {
-        if (!tryLock()) {
-            return false;
-        }
-        try {
-            return breakMemoryIfCutShort();
-        } finally {
-            unlock();
-        }
+        return unlessBusy(this::breakMemoryIfCutShort);
     }
 
     private boolean breakMemoryIfCutShort() {
@@ -319,15 +294,10 @@ final class BackendSession {
 
     /** Gives all rings up because of their memory; other ports are not concerned. */
     void breakMemory(final String why) {
-        if (!tryLock()) {
-            // The next fault will bring us here again.
-            return;
-        }
-        try {
+        unlessBusy(() -> {
             giveUpMemory(why);
-        } finally {
-            unlock();
-        }
+            return true;
+        });
     }
 
     private void giveUpMemory(final String why) {

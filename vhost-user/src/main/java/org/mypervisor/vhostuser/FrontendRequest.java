@@ -64,17 +64,26 @@ enum FrontendRequest {
         return number >= 0 && number < BY_NUMBER.length ? BY_NUMBER[number] : null;
     }
 
-    /** Bytes, or {@link #VARIABLE}. */
-    int payloadSize() {
-        return payloadSize;
-    }
-
-    Fds fds() {
-        return fds;
-    }
-
     Reply reply() {
         return reply;
+    }
+
+    /** Refuses a message of the wrong size, or with the wrong number of descriptors. */
+    void checkShape(final Message message) throws ProtocolException {
+        final int size = message.payload.remaining();
+        if (payloadSize != VARIABLE && size != payloadSize) {
+            throw new ProtocolException(this, "size=%d, must be %d".formatted(size, payloadSize));
+        }
+        final int expected =
+                switch (fds) {
+                    case NONE -> 0;
+                    case UNLESS_NOFD -> (message.payload.getLong(0) & Vrings.NOFD) == 0 ? 1 : 0;
+                    case PER_REGION -> message.fdCount();
+                };
+        if (message.fdCount() != expected) {
+            throw new ProtocolException(
+                    this, "%d descriptors came along, must be %d".formatted(message.fdCount(), expected));
+        }
     }
 
     private static FrontendRequest[] byNumber() {

@@ -1,10 +1,12 @@
 package org.mypervisor.vhostuser;
 
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import jnr.unixsocket.UnixServerSocketChannel;
 import jnr.unixsocket.UnixSocketAddress;
 import jnr.unixsocket.UnixSocketChannel;
@@ -33,8 +35,9 @@ class NoDescriptorsLeftTest {
                 // more.
                 other.signal();
                 Libc.POSIX_CALLS.dup2(other.fd(), fd);
-                final String why = assertThrows(IOException.class, () -> socket.accept(waiter))
-                        .getMessage();
+                final String why = assertTimeoutPreemptively(
+                        Duration.ofSeconds(5), () -> assertThrows(IOException.class, () -> socket.accept(waiter))
+                                .getMessage());
                 assertTrue(why.contains("accept"), why);
             }
         }
