@@ -38,6 +38,9 @@ final class HostileFrontendTest {
 
     private static final int O_RDWR = 2;
 
+    /** The thread that looks at calls does so every 50 ms, and a call has to be the same twice. */
+    private static final Duration TO_FIND_A_BLOCKED_CALL = Duration.ofMillis(100);
+
     @TempDir
     private Path folder;
 
@@ -282,7 +285,7 @@ final class HostileFrontendTest {
         final long word = RawMemory.allocate(Long.BYTES);
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
                 NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
-                Bystanders bystanders = new Bystanders(backend)) {
+                Bystanders bystanders = new Bystanders(backend).allow(TO_FIND_A_BLOCKED_CALL)) {
             RawMemory.putLe64(word, -2);
             assertEquals(Long.BYTES, Libc.LIBC.write(full, word, Long.BYTES));
             a.frontend().setVringCall(1, full);
