@@ -13,6 +13,11 @@
  *       Accepts connections one after another, and answers each at its end with "BYTES MICROSECONDS".
  *   traffic tcp-send IP PORT MEGABYTES
  *       Sends so much and prints "MBIT BYTES MICROSECONDS" as the sink measured it.
+ *   traffic outage SRC_IP DST_IP MILLISECONDS
+ *       Pings that often until SIGTERM, then prints "ANSWERS MICROSECONDS": how many answers came, and the longest time
+ *       without one. Runs before all else in the guest, so that it measures the way and not the guest.
+ *   traffic channels IFACE [COUNT]
+ *       Sets the number of queue pairs (ethtool -L IFACE combined COUNT); prints "COUNT MOST".
  *
  * Frames leave through AF_PACKET: one send is one frame, whatever the neighbour table or the routes say.
  */
@@ -22,7 +27,9 @@
 #include <net/if.h>
 #include <netinet/ether.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,8 +39,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -400,6 +409,82 @@ static int run_tcp_send(int argc, char **argv)
     return 0;
 }
 
+/* ---- outage ---- */
+
+static int run_outage(int argc, char **argv)
+{
+    if (argc != 3)
+        usage("outage SRC_IP DST_IP MILLISECONDS");
+    struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = address(argv[0]) };
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = address(argv[1]) };
+    int64_t step = number(argv[2], 1, 10000, "bad MILLISECONDS") * 1000000LL;
+    struct sched_param first = { .sched_priority = 1 };
+    if (sched_setscheduler(0, SCHED_FIFO, &first))
+        die("SCHED_FIFO");
+    struct sigaction action = { .sa_handler = stop };
+    sigaction(SIGTERM, &action, NULL);
+    int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from))
+        die("ICMP socket");
+
+    uint16_t id = htons(getpid());
+    long answers = 0;
+    int64_t last = now_ns(), longest = 0, next = last;
+    while (!stopping) {
+        int64_t now = now_ns();
+        if (now >= next) {
+            struct icmphdr request = { .type = ICMP_ECHO, .un.echo.id = id };
+            request.checksum = htons(fold(sum((uint8_t *)&request, sizeof request, 0)));
+            /* While the way is cut this may fail: then there is no answer either. */
+            sendto(fd, &request, sizeof request, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to);
+            next = now + step;
+        }
+        struct pollfd ready = { .fd = fd, .events = POLLIN };
+        poll(&ready, 1, (next - now) / 1000000 + 1);
+        uint8_t packet[256];
+        ssize_t length;
+        while ((length = recv(fd, packet, sizeof packet, MSG_DONTWAIT)) > 0) {
+            struct icmphdr *answer = (struct icmphdr *)(packet + (packet[0] & 15) * 4);
+            if ((uint8_t *)(answer + 1) > packet + length || answer->type != ICMP_ECHOREPLY || answer->un.echo.id != id)
+                continue;
+            now = now_ns();
+            answers++;
+            if (now - last > longest)
+                longest = now - last;
+            last = now;
+        }
+    }
+    if (now_ns() - last > longest) /* none came any more */
+        longest = now_ns() - last;
+    printf("%ld %lld\n", answers, (long long)longest / 1000);
+    return 0;
+}
+
+/* ---- channels ---- */
+
+static int run_channels(int argc, char **argv)
+{
+    if (argc != 1 && argc != 2)
+        usage("channels IFACE [COUNT]");
+    struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+    struct ifreq request = { .ifr_data = (void *)&channels };
+    snprintf(request.ifr_name, IFNAMSIZ, "%s", argv[0]);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (ioctl(fd, SIOCETHTOOL, &request))
+        die("ETHTOOL_GCHANNELS");
+    if (argc == 2) {
+        channels.cmd = ETHTOOL_SCHANNELS;
+        channels.combined_count = number(argv[1], 1, 65535, "bad COUNT");
+        if (ioctl(fd, SIOCETHTOOL, &request))
+            die("ETHTOOL_SCHANNELS");
+        channels.cmd = ETHTOOL_GCHANNELS;
+        if (ioctl(fd, SIOCETHTOOL, &request))
+            die("ETHTOOL_GCHANNELS");
+    }
+    printf("%u %u\n", channels.combined_count, channels.max_combined);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
@@ -411,5 +496,9 @@ int main(int argc, char **argv)
         return run_tcp_sink(argc - 2, argv + 2);
     if (!strcmp(command, "tcp-send"))
         return run_tcp_send(argc - 2, argv + 2);
-    usage("send, count, tcp-sink or tcp-send");
+    if (!strcmp(command, "outage"))
+        return run_outage(argc - 2, argv + 2);
+    if (!strcmp(command, "channels"))
+        return run_channels(argc - 2, argv + 2);
+    usage("send, count, tcp-sink, tcp-send, outage or channels");
 }

@@ -26,7 +26,10 @@ final class QemuCells {
 
     private static final List<String> FEATURES = List.of("mrg_rxbuf", "event_idx", "indirect");
 
+    /** Of the attachment that most users have, and of each other one. */
     private static final int KILLS = Matrix.full() ? 50 : 5;
+
+    private static final int KILLS_OF_OTHERS = 10;
 
     private final QemuLab lab;
     private final QemuEvents events;
@@ -68,7 +71,8 @@ final class QemuCells {
         if (pci) {
             addIf(name.endsWith("client"), name + "/memory-hot-plug", rig, events::plugMemory);
         }
-        cells.add(cell(brief, name + "/back-end-killed-" + KILLS + "-times", rig, () -> new KillSeries(lab).run(KILLS))
+        final int kills = name.equals("microvm/client") ? KILLS : KILLS_OF_OTHERS;
+        cells.add(cell(brief, name + "/back-end-killed-" + kills + "-times", rig, () -> new KillSeries(lab).run(kills))
                 .within(Duration.ofMinutes(20)));
         addIf(brief, name + "/guest-reboot", rig, events::reboot);
         addIf(name.equals("pci/client"), name + "/qemu-killed-and-restarted", rig, events::killQemu);

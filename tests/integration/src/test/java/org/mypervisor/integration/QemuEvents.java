@@ -95,7 +95,7 @@ final class QemuEvents {
 
     /** SIGTERM and a new process. */
     void restartBackend() throws IOException, InterruptedException {
-        lab.backend().stop();
+        lab.stopBackend();
         lab.startBackend();
         lab.backend().awaitControl();
         lab.backend().awaitUp("a", "b");

@@ -60,7 +60,7 @@ final class QemuLab implements AutoCloseable {
             closeSubject();
             if (backend == null || !wanted.port().equals(rig == null ? null : rig.port())) {
                 if (backend != null) {
-                    backend.stop();
+                    stopBackend();
                 }
                 rig = wanted;
                 startBackend();
@@ -92,6 +92,18 @@ final class QemuLab implements AutoCloseable {
                 "id=b,type=vhost-user,path=" + socket("b"),
                 "--path",
                 "a <-> b");
+    }
+
+    /** SIGKILL, after a last look at the faults of the process: the next one begins to count anew. */
+    void killBackend() throws IOException {
+        checkNoFaults();
+        backend.killHard();
+    }
+
+    /** SIGTERM, likewise. */
+    void stopBackend() throws IOException, InterruptedException {
+        checkNoFaults();
+        backend.stop();
     }
 
     void startSubject() throws IOException, InterruptedException {
