@@ -4,11 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.util.Optional;
+import java.util.stream.Stream;
 import jnr.unixsocket.UnixDatagramChannel;
 import jnr.unixsocket.UnixServerSocketChannel;
 import jnr.unixsocket.UnixSocketAddress;
@@ -39,7 +44,7 @@ class ListeningSocketTest {
     }
 
     @Test
-    void shouldReplaceSocketThatADeadProcessLeft() throws IOException {
+    void shouldReplaceSocketThatADeadProcessLeft_VPP_418() throws IOException {
         final Path path = folder.resolve("s");
         final UnixServerSocketChannel dead = UnixServerSocketChannel.open();
         dead.socket().bind(new UnixSocketAddress(path.toFile()));
@@ -110,24 +115,44 @@ class ListeningSocketTest {
 
     @ParameterizedTest
     @ValueSource(ints = {0660, 0600, 0666, 0770, 0777, 0400})
-    void shouldApplyMode(final int mode) throws IOException {
+    void shouldApplyMode_kube_ovn_1738(final int mode) throws IOException {
         final Path path = folder.resolve("s");
         try (ListeningSocket socket = ListeningSocket.bind(new SocketOptions(path, true, mode, null, null))) {
             assertEquals(mode, (Integer) Files.getAttribute(path, "unix:mode") & 0777, socket.toString());
         }
     }
 
+    /** Others than what a new socket has by itself: root may give it to anybody, a user to another group of his. */
     @Test
-    void shouldApplyOwnerAndGroup() throws IOException {
+    void shouldApplyOwnerAndGroup_atmosphere_1982() throws IOException, InterruptedException {
+        final boolean root = outputOf("id", "-u").equals("0");
+        final String owner = root ? "nobody" : null;
+        final String own = outputOf("id", "-gn");
+        final Optional<String> group = root
+                ? Optional.of("nogroup")
+                : Stream.of(outputOf("id", "-Gn").split(" "))
+                        .filter(name -> !name.equals(own))
+                        .findFirst();
+        assumeTrue(group.isPresent(), "this user is in no second group, so there is none to give the socket to");
         final Path path = folder.resolve("s");
-        final String owner = Files.getOwner(folder).getName();
-        try (ListeningSocket socket = ListeningSocket.bind(new SocketOptions(path, true, 0660, owner, null))) {
-            assertEquals(owner, Files.getOwner(path).getName(), socket.toString());
+        try (ListeningSocket socket = ListeningSocket.bind(new SocketOptions(path, true, 0640, owner, group.get()))) {
+            final PosixFileAttributes attributes = Files.readAttributes(path, PosixFileAttributes.class);
+            assertEquals(
+                    root ? "nobody" : outputOf("id", "-un"), attributes.owner().getName());
+            assertEquals(group.get(), attributes.group().getName());
+            assertEquals(0640, (Integer) Files.getAttribute(path, "unix:mode") & 0777, socket.toString());
         }
     }
 
+    private static String outputOf(final String... command) throws IOException, InterruptedException {
+        final Process process = new ProcessBuilder(command).start();
+        final String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertEquals(0, process.waitFor());
+        return output.strip();
+    }
+
     @Test
-    void shouldLeaveNothingBehindWhenGroupDoesNotExist() {
+    void shouldLeaveNothingBehindWhenGroupDoesNotExist_libvirt_47() {
         final ProcessState before = ProcessState.now();
         final Path path = folder.resolve("s");
         final SocketOptions options = new SocketOptions(path, true, 0660, null, "no-such-group");
