@@ -116,7 +116,7 @@ final class CountingTest {
     }
 
     @Test
-    void shouldDropAsTooBigWhatNotEvenAFullRingOfMergedBuffersCanHold() {
+    void shouldDropAsTooBigWhatNotEvenAFullRingOfMergedBuffersCanHold_7331005c16d() {
         final NetOptions small = NetOptions.defaults().withReceiveBufferSize(16).withQueueSize(4);
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a -> b");
                 NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());

@@ -215,22 +215,31 @@ final class HostileFrontendTest {
         }
     }
 
+    /** Both rings are kicked while they are started and not enabled; nobody kicks again. */
     @Test
     void rust_vmm_247_kickBeforeEnableIsNotLost() {
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
                 NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
                 HandMadeGuest a = HandMadeGuest.connect(backend, "a", NetOptions.defaults())) {
-            a.driver().postReceiveBuffers();
             a.frontend().setQueuePairs(0);
             a.frontend().startLikeQemu(a.memory(), a.driver().vrings());
             a.frontend().getFeatures();
             assertEquals("down", backend.port("a").state());
+            a.driver().postReceiveBuffers();
+            a.driver().receiveq().kickAlways();
+            a.driver().transmit(FRAME);
+            a.driver().transmitq().kickAlways();
+            // A disabled transmitq is drained, vhost-user specification, "Ring states": its driver never stalls.
+            a.driver().awaitTransmitted();
+            assertEquals(1, backend.port("a").drops().get("disabled"));
+            assertEquals(0, backend.port("b").sent().packets());
             a.frontend().setQueuePairs(1);
             a.awaitState("up");
             b.transmit(FRAME);
             assertArrayEquals(FRAME, a.driver().receive());
             a.driver().transmit(FRAME);
             assertArrayEquals(FRAME, b.receive());
+            assertEquals(1, backend.port("a").drops().get("disabled"));
         }
     }
 

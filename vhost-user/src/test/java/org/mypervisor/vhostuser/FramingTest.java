@@ -83,7 +83,7 @@ class FramingTest {
     /** 218daf1664, 585283f9a7: whatever is cut short, its descriptors are closed. */
     @ParameterizedTest
     @ValueSource(ints = {1, 4, 11, 12, 13, 19})
-    void shouldCleanUpWhenFrontEndGoesInTheMiddleOfAMessage(final int bytes) {
+    void shouldCleanUpWhenFrontEndGoesInTheMiddleOfAMessage_218daf1664(final int bytes) {
         try (TestPort port = open();
                 EventFd fd = EventFd.create(0)) {
             port.fence();
@@ -121,7 +121,7 @@ class FramingTest {
 
     /** Descriptors ride on a message's first byte; those that come with its payload belong to nothing. */
     @Test
-    void shouldCloseDescriptorsThatComeWithThePayload() {
+    void shouldCloseDescriptorsThatComeWithThePayload_585283f9a7() {
         try (TestPort port = open();
                 EventFd fd = EventFd.create(0)) {
             port.fence();

@@ -101,7 +101,7 @@ class HandshakeTest {
 
     /** virtio-user stops the old rings on the new connection first, and sends base 0 although used.idx went on. */
     @Test
-    void shouldResumeAtUsedIdxWhenVirtioUserServesAndWeReconnect() {
+    void shouldResumeAtUsedIdxWhenVirtioUserServesAndWeReconnect_VPP_102() {
         try (TestPort port = TestPort.connecting(folder);
                 GuestMemoryFile memory = GuestMemoryFile.likeVirtioUser(4 << 20)) {
             port.frontend.setTimeout(Duration.ofSeconds(10));
@@ -119,6 +119,57 @@ class HandshakeTest {
             port.fence();
             assertTrue(port.recorder.takeEvents().contains("start 1 at 3"));
             assertEquals(Endpoint.State.UP, port.endpoint.state());
+        }
+    }
+
+    /** A guest whose driver has chosen cannot be told of less: QEMU would drop the connection for ever. */
+    @Test
+    void shouldOfferTheSameAfterARestart_VPP_536_OVS_a5669fd51() {
+        long offered = 0;
+        for (int lap = 0; lap < 3; lap++) {
+            try (TestPort port = TestPort.running(folder)) {
+                assertEquals(OFFER, port.frontend.offered());
+                // Neither what a front-end chose nor what was running before changes the offer to the next one.
+                port.frontend.disconnect();
+                port.frontend
+                        .want(lap == 0 ? 0 : Virtio.mask(Virtio.VIRTIO_F_VERSION_1))
+                        .connectLikeQemu();
+                assertEquals(OFFER, port.frontend.offered());
+                offered = lap == 0 ? port.frontend.offered() : offered;
+                assertEquals(offered, port.frontend.offered());
+            }
+        }
+    }
+
+    /** The pin of a port takes away what it names and nothing else. */
+    @ParameterizedTest
+    @ValueSource(ints = {15, 28, 29, 34, 35})
+    void shouldOfferLessOnlyWhereThePortIsPinned_OVS_a5669fd51(final int bit) {
+        final FeatureNegotiation pinned = new FeatureNegotiation(
+                new DeviceOptions(1, bit != 15, bit != 29, bit != 28, bit != 35, bit != 34, true));
+        assertEquals(OFFER & ~(1L << bit), pinned.offered());
+        assertEquals(OFFER, new FeatureNegotiation(DeviceOptions.defaults()).offered());
+    }
+
+    /** Whatever an earlier connection had chosen, each one begins with nothing, and the garbage of one stays its own. */
+    @Test
+    void shouldRememberNoFeaturesOfAnEarlierConnection_snabb_1f27b5b42() {
+        try (TestPort port = TestPort.running(folder)) {
+            final long chosen = port.frontend.features();
+            assertEquals(chosen, port.endpoint.features());
+            port.frontend.disconnect();
+            port.frontend.connectLikeQemu();
+            assertEquals(0, port.endpoint.features());
+            port.frontend.mustRefuse(() -> port.frontend.setFeatures(-1));
+            assertEquals(0, port.endpoint.features());
+            port.frontend.mustAck(() -> port.frontend.setFeatures(0));
+            port.frontend.mustAck(() -> port.frontend.setFeatures(chosen & ~(1L << 29)));
+            assertEquals(chosen & ~(1L << 29), port.endpoint.features());
+            port.frontend.disconnect();
+            port.frontend.reconnectLikeQemu(port.memory, port.vrings);
+            port.fence();
+            assertEquals(chosen, port.endpoint.features());
+            port.assertRingsWork();
         }
     }
 

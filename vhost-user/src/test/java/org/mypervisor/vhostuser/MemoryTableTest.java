@@ -137,7 +137,7 @@ class MemoryTableTest {
 
     /** QEMU sends the table again at each start: the same one keeps mappings and rings as they are. */
     @Test
-    void shouldKeepMappingsWhenTheSameTableComesAgain() {
+    void shouldKeepMappingsWhenTheSameTableComesAgain_spdk_378() {
         try (TestPort port = TestPort.running(folder)) {
             port.recorder.takeEvents();
             final ProcessState before = ProcessState.now();
@@ -152,7 +152,7 @@ class MemoryTableTest {
 
     /** VPP 4442f7cb2eb, 21d9fb6bad: rings move to the new mappings before the acknowledgement, and go on. */
     @Test
-    void shouldMoveRunningRingsWhenMemoryGrowsAndShrinks() {
+    void shouldMoveRunningRingsWhenMemoryGrowsAndShrinks_04c27cb673_VPP_1406() {
         try (TestPort port = TestPort.running(folder)) {
             final ProcessState before = ProcessState.now();
             for (int lap = 1; lap <= 3; lap++) {

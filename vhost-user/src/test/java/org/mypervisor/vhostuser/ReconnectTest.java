@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,7 +20,7 @@ class ReconnectTest {
     Path folder;
 
     @Test
-    void shouldHoldNothingMoreAfterManyReconnects() {
+    void shouldHoldNothingMoreAfterManyReconnects_spdk_162_VPP_4448957b186() {
         try (TestPort port = TestPort.running(folder)) {
             port.assertRingsWork();
             final ProcessState before = ProcessState.now();
@@ -33,7 +35,7 @@ class ReconnectTest {
     }
 
     @Test
-    void shouldHoldNothingMoreAfterManyStops() {
+    void shouldHoldNothingMoreAfterManyStops_6dc3f119ce() {
         try (TestPort port = TestPort.running(folder)) {
             port.assertRingsWork();
             final ProcessState before = ProcessState.now();
@@ -45,6 +47,37 @@ class ReconnectTest {
             }
             before.awaitSame();
         }
+    }
+
+    /** What was closed twice would be somebody else's the second time: here, that of a thread that opens all the time. */
+    @Test
+    void shouldCloseNoDescriptorTwice_f298ecfe1d4() throws InterruptedException {
+        final AtomicBoolean enough = new AtomicBoolean();
+        final AtomicLong opened = new AtomicLong();
+        final AtomicLong stolen = new AtomicLong();
+        final Thread neighbour = new Thread(() -> {
+            while (!enough.get()) {
+                try (EventFd own = EventFd.create(0)) {
+                    Thread.yield();
+                    own.signal();
+                    opened.incrementAndGet();
+                    stolen.addAndGet(1 - own.drain());
+                }
+            }
+        });
+        try (TestPort port = TestPort.running(folder)) {
+            neighbour.start();
+            for (int i = 1; i <= TIMES; i++) {
+                port.frontend.reconnectLikeQemu(port.memory, port.vrings);
+                port.frontend.mustRefuse(() -> port.frontend.setVringCall(0, port.memory.fd()));
+                port.fence();
+            }
+        } finally {
+            enough.set(true);
+            neighbour.join();
+        }
+        assertTrue(opened.get() > TIMES);
+        assertEquals(0, stolen.get());
     }
 
     /** CVE-2019-14818: setup messages that come again replace what they brought before. */
@@ -64,7 +97,7 @@ class ReconnectTest {
     }
 
     @Test
-    void shouldLetGoOfEverythingWhenClosed() {
+    void shouldLetGoOfEverythingWhenClosed_21d9fb6bad() {
         final ProcessState before = ProcessState.now();
         for (int i = 0; i < 5; i++) {
             try (TestPort port = TestPort.running(folder)) {
@@ -75,7 +108,7 @@ class ReconnectTest {
     }
 
     @Test
-    void shouldStopRingsWhenFrontEndDies() {
+    void shouldStopRingsWhenFrontEndDies_73ea44370d() {
         try (TestPort port = TestPort.running(folder)) {
             port.recorder.takeEvents();
             port.frontend.disconnect();

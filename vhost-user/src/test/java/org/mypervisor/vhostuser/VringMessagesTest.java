@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.ByteBuffer;
 import java.nio.channels.Pipe;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,6 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.mypervisor.driversim.EventFd;
 import org.mypervisor.driversim.Frontend;
 import org.mypervisor.driversim.Message;
+import org.mypervisor.driversim.Region;
 import org.mypervisor.driversim.Request;
 import org.mypervisor.virtqueue.RingFault;
 
@@ -33,7 +36,7 @@ class VringMessagesTest {
     /** c78d94189d: all 32 bits of an index count. 65536 and 2^32-2 would be rings 0 and, as 16 bits, 65534. */
     @ParameterizedTest
     @EnumSource(names = {"SET_VRING_NUM", "SET_VRING_BASE", "SET_VRING_ENABLE", "SET_VRING_ADDR"})
-    void shouldRefuseIndexBeyondOurRings_CVE_2020_10723(final Request request) {
+    void shouldRefuseIndexBeyondOurRings_CVE_2020_10723_rust_vmm_211(final Request request) {
         try (TestPort port = TestPort.connected(folder)) {
             for (final int index : new int[] {2, 255, 256, 65536, 65537, 0x8000_0000, 0x8000_0001, -1}) {
                 final byte[] payload = request == Request.SET_VRING_ADDR ? new byte[40] : Message.state(index, 1);
@@ -165,7 +168,7 @@ class VringMessagesTest {
 
     /** rust-vmm 7f326dd: SET_FEATURES comes again for each pair and must not disturb; a change must be refused. */
     @Test
-    void shouldRefuseOtherFeaturesWhileRunning() {
+    void shouldRefuseOtherFeaturesWhileRunning_VPP_545866b5b31_rust_vmm_210() {
         try (TestPort port = TestPort.running(folder)) {
             final Frontend frontend = port.frontend;
             port.recorder.takeEvents();
@@ -224,6 +227,59 @@ class VringMessagesTest {
             assertTrue(port.frontend.err(1).await(TestPort.TIMEOUT));
             assertTrue(!port.recorder.isStarted(1));
             port.assertServesTheNext();
+        }
+    }
+
+    /** Every part of a ring is judged to its last byte: one that only begins in memory never starts. */
+    @ParameterizedTest
+    @ValueSource(strings = {"desc", "avail", "used"})
+    void shouldNotStartRingThatOnlyBeginsInMemory_5d9dc18e1b(final String part) {
+        try (TestPort port = TestPort.connected(folder)) {
+            port.frontend.setFeatures(port.frontend.features());
+            port.frontend.sendMemTable(port.memory);
+            final Region last = port.memory.table().stream()
+                    .max(Comparator.comparingLong(Region::uva))
+                    .orElseThrow();
+            final long inside = last.uva() + last.size() - 4096;
+            // Of 256 entries the table has 4096 bytes, the available ring 518, the used ring 2054: one byte too far.
+            final Map<String, Long> tooFar = Map.of("desc", inside + 16, "avail", inside + 3580, "used", inside + 2044);
+            port.frontend.setVringNum(1, 256);
+            port.frontend.setVringAddr(
+                    1,
+                    0,
+                    part.equals("desc") ? tooFar.get(part) : last.uva(),
+                    part.equals("used") ? tooFar.get(part) : last.uva() + 8192,
+                    part.equals("avail") ? tooFar.get(part) : last.uva() + 16384);
+            port.frontend.setVringKickNoFd(1);
+            port.fence();
+            assertTrue(port.frontend.err(1).await(TestPort.TIMEOUT));
+            assertTrue(!port.recorder.isStarted(1));
+            port.assertServesTheNext();
+        }
+    }
+
+    /** virtio-user stops all the rings that it could have, whether or not it ever set them up. */
+    @Test
+    void shouldAnswerBaseOfRingsNeverSetUp_DPDK_3c929a0bb3() {
+        try (TestPort port = TestPort.listening(folder, 4)) {
+            port.frontend.open();
+            for (int lap = 0; lap < 2; lap++) {
+                for (int index = 0; index < 8; index++) {
+                    assertEquals(0, port.frontend.getVringBase(index));
+                }
+            }
+            assertEquals(List.of(), port.recorder.takeEvents());
+            port.frontend.disconnect();
+            port.frontend.connectLikeQemu(4);
+            port.layOutRings();
+            port.frontend.startLikeQemu(port.memory, port.vrings[0], port.vrings[1]);
+            port.fence();
+            port.recorder.takeEvents();
+            for (int index = 2; index < 8; index++) {
+                assertEquals(0, port.frontend.getVringBase(index));
+            }
+            assertEquals(List.of(), port.recorder.takeEvents());
+            assertTrue(port.recorder.isStarted(0) && port.recorder.isStarted(1));
         }
     }
 
