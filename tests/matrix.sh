@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every cell of the matrices of front-ends, QEMU guests and dpdk-testpmd, and ends with a table of the results.
+# Runs every cell of the matrices of front-ends, QEMU guests and dpdk-testpmd, and the long forms of other tests; ends with
+# a table of the results.
 #
 # matrix.sh [--filter REGEX] [--short]
 #
@@ -37,8 +38,19 @@ show_new() {
         shown=$((shown + 1))
     done
 }
-# The matrices run one after the other, qemu first.
-all_results() { cat "$results/qemu.tsv" "$results/testpmd.tsv" 2> /dev/null || true; }
+# They run one after the other, in this order.
+all_results() { cat "$results/qemu.tsv" "$results/testpmd.tsv" "$results/long.tsv" 2> /dev/null || true; }
+
+# long_form NAME GOAL OPTION...: a run of Maven of its own as a cell.
+long_form() {
+    local name=long/$1 begin=$SECONDS result=passed
+    shift
+    [[ $form == full ]] && grep -qP -- "$filter" <<< "$name" || return 0
+    (cd "$ROOT" && mvn -B --no-transfer-progress "$@") >> "$log" 2>&1 < /dev/null || result=FAILED status=1
+    mkdir -p "$results"
+    printf '%s\t%s\t%d\n' "$name" "$result" $((SECONDS - begin)) >> "$results/long.tsv"
+    show_new
+}
 
 table() {
     local cell result seconds
@@ -68,6 +80,9 @@ done
 status=0
 wait "$maven" || status=$?
 show_new
+long_form 10000-connections test -Dspotless.check.skip -pl middlebox-offload -am -Dcycles=10000 \
+    -Dtest='HostileFrontendTest#dpdk_bc900f86aa*' -Dsurefire.failIfNoSpecifiedTests=false
+long_form man-pages package -Pman -Dspotless.check.skip -DskipTests -pl middlebox-offload -am
 table
 printf '%s passed, %s failed, %s skipped; all output: %s\n' "$(count passed)" "$(count FAILED)" "$(count skipped)" "$log"
 ((shown > 0)) || { tail -n 20 "$log" >&2; die "no cell ran"; }
