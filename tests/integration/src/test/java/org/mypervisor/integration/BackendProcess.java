@@ -1,6 +1,7 @@
 package org.mypervisor.integration;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -95,6 +96,17 @@ final class BackendProcess implements AutoCloseable {
             Waiting.until(id + " is up", Duration.ofSeconds(60), () -> port(id).get("state")
                     .asText()
                     .equals("up"));
+        }
+    }
+
+    /** Since this process began: no driver has done anything wrong, and no ring is given up. */
+    void checkNoFaults() throws IOException {
+        for (final JsonNode port : stats().get("ports")) {
+            long faults = 0;
+            for (final JsonNode count : port.get("faults")) {
+                faults += count.asLong();
+            }
+            assertTrue(faults == 0 && !port.get("state").asText().equals("broken"), port::toString);
         }
     }
 

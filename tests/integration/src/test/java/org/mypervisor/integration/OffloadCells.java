@@ -96,7 +96,7 @@ final class OffloadCells {
                                 .trim());
                 assertEquals("0", errors(guest), "TCP segments with errors");
             }
-            QemuLab.checkNoFaults(backend);
+            backend.checkNoFaults();
             if (left == right && !packed) {
                 rates.put(left, Math.min(there, back));
             }

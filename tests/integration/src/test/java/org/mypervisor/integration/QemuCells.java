@@ -12,7 +12,9 @@ import java.util.Map;
 
 /** The matrix of QEMU guests: what is attached how, and what is done to it. */
 final class QemuCells {
+    private static final int MTU = 3;
     private static final int MRG_RXBUF = 15;
+    private static final int MQ = 22;
     private static final int INDIRECT_DESC = 28;
     private static final int EVENT_IDX = 29;
     private static final int VERSION_1 = 32;
@@ -108,7 +110,27 @@ final class QemuCells {
         final Rig legacy = Rig.client("microvm").qemu("-global", "virtio-mmio.force-legacy=true");
         addIf(true, "microvm/legacy-header", legacy, this::legacy);
         addIf(false, "microvm/legacy-header-mrg_rxbuf-off", legacy.port("mrg_rxbuf=off"), this::legacy);
+        final Rig legacyPci = Rig.client("pci").nic("disable-modern=on").nic("disable-legacy=off");
+        addIf(false, "pci/legacy-header", legacyPci, this::legacy);
+        addIf(false, "pci/legacy-header-mrg_rxbuf-off", legacyPci.port("mrg_rxbuf=off"), this::legacy);
+        for (final String machine : List.of("microvm", "pci")) {
+            final Rig wide =
+                    Rig.client(machine).port("queues=4").nic("queues=4").qemu("-smp", "2");
+            addIf(machine.equals("microvm"), machine + "/channels-come-and-go", wide, () -> {
+                assertTrue(lab.has(MQ), "MQ");
+                events.changeChannels(4);
+            });
+            addIf(false, machine + "/host_mtu", Rig.client(machine).nic("host_mtu=1400"), this::mtu);
+        }
         addIf(true, "pci/device-add-and-del", Rig.client("pci").unplugged(), events::addAndRemoveDevice);
+    }
+
+    /** The guest takes the MTU that QEMU was told, and frames of that size pass. */
+    private void mtu() throws IOException {
+        assertTrue(lab.has(MTU), "MTU");
+        assertEquals("1400", lab.subject().must("cat /sys/class/net/nic0/mtu").trim());
+        lab.ping(100, 1400 - 28);
+        lab.transfer(10);
     }
 
     private void legacy() throws IOException, InterruptedException {
@@ -127,7 +149,7 @@ final class QemuCells {
         final Cell cell = Cell.of("qemu/" + name, () -> {
             lab.prepare(rig);
             body.run();
-            lab.checkNoFaults();
+            lab.backend().checkNoFaults();
         });
         return brief ? cell.inShortForm() : cell;
     }

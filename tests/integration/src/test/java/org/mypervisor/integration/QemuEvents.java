@@ -1,5 +1,6 @@
 package org.mypervisor.integration;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -10,6 +11,12 @@ import java.util.regex.Pattern;
 /** What may happen to a guest that runs; afterwards its traffic must be whole again. */
 final class QemuEvents {
     private static final int ROUNDS = 3;
+    private static final int STOPS = Matrix.full() ? 20 : 3;
+    private static final int CHANNEL_ROUNDS = Matrix.full() ? 10 : 2;
+
+    /** At 20 a second, more than go between two stops. */
+    private static final int PINGS_A_STOP = 20;
+
     private static final Pattern PINGS = Pattern.compile("(\\d+) packets transmitted, (\\d+) packets received");
     private static final String AWAIT_NIC =
             "for i in $(seq 100); do [ -e /sys/class/net/eth0 ] && exit 0; sleep 0.1; done; exit 1";
@@ -20,11 +27,13 @@ final class QemuEvents {
         this.lab = lab;
     }
 
-    /** Only a reply that is under way when the guest stops may be lost. */
+    /** Only a reply that is under way when the guest stops may be lost, and no descriptor. */
     void stopAndContinue() throws IOException, InterruptedException {
         try (Qmp qmp = lab.subject().qmp()) {
-            lab.subject().must("ping -q -c 100 -i 0.05 " + QemuLab.PEER + " > /tmp/pings 2>&1 & echo $! > /tmp/pid");
-            for (int round = 0; round < ROUNDS; round++) {
+            lab.subject()
+                    .must("ping -q -c %d -i 0.05 %s > /tmp/pings 2>&1 & echo $! > /tmp/pid"
+                            .formatted(PINGS_A_STOP * STOPS, QemuLab.PEER));
+            for (int round = 0; round < STOPS; round++) {
                 Thread.sleep(500);
                 qmp.execute("stop");
                 lab.awaitState("down");
@@ -37,9 +46,30 @@ final class QemuEvents {
             final Matcher pings = PINGS.matcher(output);
             assertTrue(pings.find(), output);
             final int lost = Integer.parseInt(pings.group(1)) - Integer.parseInt(pings.group(2));
-            assertTrue(lost <= ROUNDS, output);
+            System.out.printf("%d stops, %s pings, %d lost%n", STOPS, pings.group(1), lost);
+            assertTrue(lost <= STOPS, output);
         }
         lab.ping(100, 56);
+        new RingCensus(lab).check();
+    }
+
+    /** The guest uses more and fewer of its queue pairs while TCP flows both ways through them. */
+    void changeChannels(final int most) throws IOException, InterruptedException {
+        final Streams streams = new Streams(lab, QemuLab.SUBJECT, QemuLab.PEER);
+        streams.start();
+        for (int round = 0; round < CHANNEL_ROUNDS; round++) {
+            for (final int count : new int[] {most, 1, 2, most - 1}) {
+                final String now = lab.subject().must("traffic channels nic0 " + count);
+                assertEquals(count + " " + most, now.trim());
+                streams.awaitFlow();
+            }
+        }
+        streams.stop();
+        for (final int count : new int[] {1, most}) {
+            lab.subject().must("traffic channels nic0 " + count);
+            lab.ping(100, 56);
+            lab.transfer(10);
+        }
     }
 
     void linkDownAndUp() throws IOException, InterruptedException {

@@ -1,9 +1,7 @@
 package org.mypervisor.integration;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -96,13 +94,13 @@ final class QemuLab implements AutoCloseable {
 
     /** SIGKILL, after a last look at the faults of the process: the next one begins to count anew. */
     void killBackend() throws IOException {
-        checkNoFaults();
+        backend.checkNoFaults();
         backend.killHard();
     }
 
     /** SIGTERM, likewise. */
     void stopBackend() throws IOException, InterruptedException {
-        checkNoFaults();
+        backend.checkNoFaults();
         backend.stop();
     }
 
@@ -151,20 +149,6 @@ final class QemuLab implements AutoCloseable {
     /** Negotiated features of the subject's port. */
     boolean has(final int feature) throws IOException {
         return (Long.decode(backend.port("a").get("features").asText()) >>> feature & 1) == 1;
-    }
-
-    void checkNoFaults() throws IOException {
-        checkNoFaults(backend);
-    }
-
-    static void checkNoFaults(final BackendProcess backend) throws IOException {
-        for (final JsonNode port : backend.stats().get("ports")) {
-            long faults = 0;
-            for (final JsonNode count : port.get("faults")) {
-                faults += count.asLong();
-            }
-            assertTrue(faults == 0 && !port.get("state").asText().equals("broken"), port::toString);
-        }
     }
 
     void awaitState(final String state) throws InterruptedException {

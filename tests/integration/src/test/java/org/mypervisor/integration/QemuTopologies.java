@@ -46,12 +46,15 @@ final class QemuTopologies {
             reach(left, FIRST + 2);
             reach(left, SECOND + 2);
             left.must("ping -i 0.05 " + FIRST + "2 > /tmp/pings 2>&1 & echo $! > /tmp/pid");
+            dies.checkNoFaults();
             dies.killHard();
             final BackendProcess back = things.backend("dies", "c", "d");
             back.awaitUp("c", "d");
             reach(left, SECOND + 2);
             checkNoLoss(left);
             left.ping(SECOND + 2, 100, 56);
+            stays.checkNoFaults();
+            back.checkNoFaults();
         }
     }
 
@@ -79,6 +82,7 @@ final class QemuTopologies {
             reach(again, SECOND + 1);
             again.ping(SECOND + 1, 100, 56);
             checkNoLoss(a);
+            backend.checkNoFaults();
         }
     }
 
