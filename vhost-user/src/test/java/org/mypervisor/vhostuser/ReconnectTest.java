@@ -67,7 +67,7 @@ class ReconnectTest {
         });
         try (TestPort port = TestPort.running(folder)) {
             neighbour.start();
-            for (int i = 1; i <= TIMES; i++) {
+            for (int i = 1; i <= TIMES || opened.get() <= TIMES; i++) {
                 port.frontend.reconnectLikeQemu(port.memory, port.vrings);
                 port.frontend.mustRefuse(() -> port.frontend.setVringCall(0, port.memory.fd()));
                 port.fence();
@@ -76,7 +76,6 @@ class ReconnectTest {
             enough.set(true);
             neighbour.join();
         }
-        assertTrue(opened.get() > TIMES);
         assertEquals(0, stolen.get());
     }
 

@@ -24,7 +24,7 @@ final class ArchitectureTest {
     private static final String OFFLOAD = "org.mypervisor.offload..";
 
     private static final Pattern VIRTQUEUE_RING_OR_LAYOUT =
-            Pattern.compile("org\\.mypervisor\\.virtqueue\\.(\\w+(Virtqueue|Descriptors)|Virtq\\w+|Packed\\w+)");
+            Pattern.compile("org\\.mypervisor\\.virtqueue\\.(\\w+(Virtqueue|Descriptors|Desc|Event)|Virtq\\w+)");
 
     @ArchTest
     static final ArchRule virtqueueKnowsNothingOfSocketsOrPorts = noClasses()

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 /** docs/security.md names tests that exist, and for each id one that has it in its name. */
 final class SecurityTableTest {
     private static final Path ROOT = Path.of("../..");
-    private static final Pattern TEST = Pattern.compile("`(?:([vuo])\\.(\\w+))?#(\\w+)`");
+    private static final Pattern TEST = Pattern.compile("`(?:([vuo])\\.([\\w.]+))?#(\\w+)`");
     private static final Map<String, String> PACKAGES = Map.of(
             "v", "virtqueue/src/test/java/org/mypervisor/virtqueue",
             "u", "vhost-user/src/test/java/org/mypervisor/vhostuser",
@@ -79,7 +79,7 @@ final class SecurityTableTest {
         for (final Row row : rows) {
             assertTrue(!row.tests().isEmpty(), row::text);
             for (final Named test : row.tests()) {
-                final Path source = ROOT.resolve(PACKAGES.get(test.place())).resolve(test.subject() + ".java");
+                final Path source = ROOT.resolve(PACKAGES.get(test.place())).resolve(test.subject().replace('.', '/') + ".java");
                 if (!Files.exists(source) || !Files.readString(source).contains("void " + test.method() + "(")) {
                     missing.add(test.toString());
                 }
