@@ -18,6 +18,7 @@ final class QemuCells {
     private static final int INDIRECT_DESC = 28;
     private static final int EVENT_IDX = 29;
     private static final int VERSION_1 = 32;
+    private static final int RING_PACKED = 34;
 
     /** Options of our ports, and the properties of QEMU's NICs that say the same. */
     private static final Map<String, String> PROPERTIES =
@@ -48,8 +49,12 @@ final class QemuCells {
         for (final String machine : List.of("microvm", "pci")) {
             matrix.life(machine + "/client", Rig.client(machine), machine.equals("microvm"));
             matrix.life(machine + "/server", Rig.server(machine), false);
-            matrix.features(machine);
+            matrix.features(machine, Rig.client(machine));
+            final Rig packed = Rig.client(machine).nic("packed=on");
+            matrix.life(machine + "/packed/client", packed, machine.equals("microvm"));
+            matrix.features(machine + "/packed", packed);
         }
+        matrix.life("microvm/packed/server", Rig.server("microvm").nic("packed=on"), false);
         matrix.rest();
         return matrix.cells;
     }
@@ -65,6 +70,7 @@ final class QemuCells {
                 assertTrue(lab.has(BITS.get(feature)), feature + " is on by default");
             }
             assertTrue(lab.has(VERSION_1), "VERSION_1");
+            assertEquals(name.contains("/packed"), lab.has(RING_PACKED), "RING_PACKED");
             lab.transfer(20);
         });
         addIf(brief, name + "/stop-and-cont", rig, events::stopAndContinue);
@@ -73,15 +79,15 @@ final class QemuCells {
         if (pci) {
             addIf(name.endsWith("client"), name + "/memory-hot-plug", rig, events::plugMemory);
         }
-        final int kills = name.equals("microvm/client") ? KILLS : KILLS_OF_OTHERS;
+        final int kills =
+                name.equals("microvm/client") || name.equals("microvm/packed/client") ? KILLS : KILLS_OF_OTHERS;
         cells.add(cell(brief, name + "/back-end-killed-" + kills + "-times", rig, () -> new KillSeries(lab).run(kills))
                 .within(Duration.ofMinutes(20)));
         addIf(brief, name + "/guest-reboot", rig, events::reboot);
         addIf(name.equals("pci/client"), name + "/qemu-killed-and-restarted", rig, events::killQemu);
     }
 
-    private void features(final String machine) {
-        final Rig rig = Rig.client(machine);
+    private void features(final String machine, final Rig rig) {
         Rig offered = rig;
         Rig asked = rig;
         for (final String feature : FEATURES) {
@@ -102,7 +108,11 @@ final class QemuCells {
         }
         lab.ping(100, 1472);
         lab.transfer(10);
-        events.restartBackend();
+        if (lab.has(RING_PACKED) && off.contains("indirect")) {
+            events.restartBackendThatLosesItsIndex();
+        } else {
+            events.restartBackend();
+        }
         lab.ping(100, 56);
     }
 

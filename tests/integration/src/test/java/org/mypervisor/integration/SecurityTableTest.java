@@ -79,7 +79,8 @@ final class SecurityTableTest {
         for (final Row row : rows) {
             assertTrue(!row.tests().isEmpty(), row::text);
             for (final Named test : row.tests()) {
-                final Path source = ROOT.resolve(PACKAGES.get(test.place())).resolve(test.subject().replace('.', '/') + ".java");
+                final Path source = ROOT.resolve(PACKAGES.get(test.place()))
+                        .resolve(test.subject().replace('.', '/') + ".java");
                 if (!Files.exists(source) || !Files.readString(source).contains("void " + test.method() + "(")) {
                     missing.add(test.toString());
                 }

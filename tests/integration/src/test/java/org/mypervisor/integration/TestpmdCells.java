@@ -18,6 +18,9 @@ final class TestpmdCells {
     /** Frames in each direction, several times what the rings hold. */
     private static final int ENOUGH = 10_000;
 
+    private static final int[] SPLIT_SIZES = {64, 128, 256, 512, 1024};
+    private static final int[] PACKED_SIZES = {64, 100, 128, 256, 257, 512, 1000, 1024};
+
     private final Path folder;
     private final List<Cell> cells = new ArrayList<>();
     private int runs;
@@ -37,25 +40,22 @@ final class TestpmdCells {
         for (final int queues : new int[] {1, 2, 4}) {
             add(true, "client/queues-" + queues, usual.queues(queues));
             add(queues == 2, "server/queues-" + queues, usual.queues(queues).asServer());
+            add(
+                    queues == 4,
+                    "client/packed/queues-" + queues,
+                    usual.queues(queues).option("packed_vq=1"));
         }
-        for (final int mergeable : new int[] {0, 1}) {
-            for (final int inOrder : new int[] {0, 1}) {
-                for (final int ringSize : new int[] {256, 512, 1024}) {
-                    add(
-                            ringSize == 512 * (1 + mergeable) && mergeable != inOrder,
-                            "mrg_rxbuf-%d/in_order-%d/ring-%d".formatted(mergeable, inOrder, ringSize),
-                            usual.ringSize(ringSize)
-                                    .option("mrg_rxbuf=" + mergeable)
-                                    .option("in_order=" + inOrder));
-                }
-            }
-        }
-        for (final String option : new String[] {"mrg_rxbuf=off", "in_order=off", "indirect=off", "event_idx=off"}) {
+        formats(usual);
+        for (final String option : new String[] {
+            "mrg_rxbuf=off", "in_order=off", "indirect=off", "event_idx=off", "packed=off", "offloads=off"
+        }) {
             cells.add(Cell.of("testpmd/port-" + option.replace('=', '-'), () -> run(usual, option, 0)));
         }
         cells.add(Cell.of("testpmd/client/port-stop-start", () -> run(usual, "", RESTARTS))
                 .inShortForm());
         cells.add(Cell.of("testpmd/client/port-stop-start-queues-4", () -> run(usual.queues(4), "", RESTARTS)));
+        cells.add(Cell.of("testpmd/client/packed/port-stop-start", () -> run(usual.option("packed_vq=1"), "", RESTARTS))
+                .inShortForm());
         cells.add(Cell.of("testpmd/server/port-stop-start", () -> run(usual.asServer(), "", RESTARTS)));
         for (final int queues : new int[] {1, 4}) {
             final Cell huge = Cell.of("testpmd/huge-pages/queues-" + queues, () -> {
@@ -64,6 +64,29 @@ final class TestpmdCells {
                 run(usual.queues(queues).onHugePages(), "", 0);
             });
             cells.add(queues == 1 ? huge.inShortForm() : huge);
+        }
+    }
+
+    /** Both ring formats with all that changes how a ring works; a packed ring need not have a power of two. */
+    private void formats(final TestpmdSetup usual) {
+        for (final boolean packed : new boolean[] {false, true}) {
+            for (int features = 0; features < 8; features++) {
+                final int mergeable = features & 1;
+                final int inOrder = features >> 1 & 1;
+                final String indirect = (features >> 2) == 1 ? "on" : "off";
+                final int[] sizes = packed ? PACKED_SIZES : SPLIT_SIZES;
+                for (int i = 0; i < sizes.length; i++) {
+                    final String name = "%s/mrg_rxbuf-%d/in_order-%d/indirect-%s/ring-%d"
+                            .formatted(packed ? "packed" : "split", mergeable, inOrder, indirect, sizes[i]);
+                    final TestpmdSetup setup = usual.ringSize(sizes[i])
+                            .option("mrg_rxbuf=" + mergeable)
+                            .option("in_order=" + inOrder)
+                            .option("packed_vq=" + (packed ? 1 : 0));
+                    final Cell cell = Cell.of("testpmd/" + name, () -> run(setup, "indirect=" + indirect, 0));
+                    // Each set of features once, and each size.
+                    cells.add(i == features % sizes.length ? cell.inShortForm() : cell);
+                }
+            }
         }
     }
 
