@@ -2,6 +2,7 @@ package org.mypervisor.offload;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.mypervisor.driversim.Virtio.LIKE_QEMU;
 import static org.mypervisor.driversim.Virtio.VIRTQ_DESC_F_WRITE;
@@ -62,8 +63,8 @@ final class FullDiskTest {
         }
     }
 
-    /** Several times: what was set aside for the bookkeeping of a file becomes free when it is on the disk. */
-    private void fill() throws IOException {
+    /** Several times: what was set aside for the bookkeeping of files becomes free when they are on the disk. */
+    private void fill() throws Exception {
         for (int i = 0; i < 5; i++) {
             try (RandomAccessFile rest =
                     new RandomAccessFile(disk.resolve("rest" + i).toFile(), "rw")) {
@@ -73,13 +74,13 @@ final class FullDiskTest {
                         rest.write(block);
                     }
                 });
-                rest.getFD().sync();
             }
+            assertTrue(run("sync", "-f", disk.toString()));
         }
     }
 
     @Test
-    void java_own_bufferInAPageThatCanOnlyBeReadBreaksOnlyItsPort() throws IOException {
+    void java_own_bufferInAPageThatCanOnlyBeReadBreaksOnlyItsPort() throws Exception {
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
                 NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
                 HandMadeGuest a = HandMadeGuest.connect(

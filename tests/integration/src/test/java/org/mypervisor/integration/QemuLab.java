@@ -92,13 +92,7 @@ final class QemuLab implements AutoCloseable {
                 "a <-> b");
     }
 
-    /** SIGKILL, after a last look at the faults of the process: the next one begins to count anew. */
-    void killBackend() throws IOException {
-        backend.checkNoFaults();
-        backend.killHard();
-    }
-
-    /** SIGTERM, likewise. */
+    /** SIGTERM, after a last look at the faults of the process: the next one begins to count anew. */
     void stopBackend() throws IOException, InterruptedException {
         backend.checkNoFaults();
         backend.stop();
