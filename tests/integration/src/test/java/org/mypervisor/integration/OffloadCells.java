@@ -26,7 +26,8 @@ final class OffloadCells {
     /** What offloads are for: with them a connection has to be this much faster than without. */
     private static final double GAIN = 3;
 
-    private static final int TRANSFERS = 3;
+    private static final int TRANSFERS = 5;
+    private static final int MEGABYTES = 100;
 
     private static final String NO_TSO = ",host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off"
             + ",guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off";
@@ -134,11 +135,10 @@ final class OffloadCells {
     private static double rate(final Guest from, final String to) throws IOException {
         final double[] rates = new double[TRANSFERS];
         for (int i = 0; i < TRANSFERS; i++) {
-            final int megabytes = 30;
-            final String[] result = from.must("traffic tcp-send %s 7000 %d".formatted(to, megabytes))
+            final String[] result = from.must("traffic tcp-send %s 7000 %d".formatted(to, MEGABYTES))
                     .trim()
                     .split(" ");
-            assertEquals(megabytes * 1_000_000L, Long.parseLong(result[1]), 100_000.0 * megabytes, "bytes");
+            assertEquals(MEGABYTES * 1_000_000L, Long.parseLong(result[1]), 100_000.0 * MEGABYTES, "bytes");
             rates[i] = Double.parseDouble(result[0]);
         }
         Arrays.sort(rates);
