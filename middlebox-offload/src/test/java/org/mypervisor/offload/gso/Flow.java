@@ -8,7 +8,7 @@ import java.util.Random;
  * Frames of one random TCP or UDP flow, written from RFC 768, 791, 8200 and 9293 with one byte array after the other:
  * what a sender hands over for segmentation, and what has to arrive on the wire.
  */
-final class Flow {
+public final class Flow {
     private static final int HOP_BY_HOP = 0;
     private static final int ROUTING = 43;
     private static final int DESTINATION_OPTIONS = 60;
@@ -35,7 +35,7 @@ final class Flow {
     /**
      * @param ipExtras words of IPv4 options, or IPv6 extension headers up to 3
      */
-    Flow(final Random random, final boolean ipv6, final boolean tcp, final int tags, final int ipExtras) {
+    public Flow(final Random random, final boolean ipv6, final boolean tcp, final int tags, final int ipExtras) {
         this.ipv6 = ipv6;
         this.tcp = tcp;
         ethernet = ethernet(random, ipv6, tags);
@@ -68,17 +68,21 @@ final class Flow {
         return header.putShort((short) (ipv6 ? 0x86DD : 0x0800)).array();
     }
 
-    static byte[] bytes(final Random random, final int length) {
+    public static byte[] bytes(final Random random, final int length) {
         final byte[] bytes = new byte[length];
         random.nextBytes(bytes);
         return bytes;
+    }
+
+    public boolean isIpv6() {
+        return ipv6;
     }
 
     int l3() {
         return ethernet.length;
     }
 
-    int l4() {
+    public int l4() {
         int offset = l3() + (ipv6 ? 40 : 20 + ipv4Options.length);
         for (final byte[] extension : extensions) {
             offset += extension.length;
@@ -86,15 +90,15 @@ final class Flow {
         return offset;
     }
 
-    int headerLength() {
+    public int headerLength() {
         return l4() + (tcp ? 20 + tcpOptions.length : 8);
     }
 
-    int csumOffset() {
+    public int csumOffset() {
         return tcp ? 16 : 6;
     }
 
-    int gsoType() {
+    public int gsoType() {
         return tcp ? (ipv6 ? Requests.TCPV6 : Requests.TCPV4) : Requests.UDP_L4;
     }
 
@@ -103,12 +107,17 @@ final class Flow {
     }
 
     /** The frame for the device to segment: the pseudo-header sum is in the checksum field. */
-    byte[] forDevice(final byte[] payload) {
+    public byte[] forDevice(final byte[] payload) {
         return frame(payload, identification, sequence, flags, true);
     }
 
+    /** The same frame complete, as it goes on a wire uncut. */
+    public byte[] whole(final byte[] payload) {
+        return segment(payload, 0, 1, 0);
+    }
+
     /** A frame for the wire, of this many that the payload is cut into. */
-    byte[] segment(final byte[] payload, final int index, final int count, final int offset) {
+    public byte[] segment(final byte[] payload, final int index, final int count, final int offset) {
         int ownFlags = flags;
         if (index != count - 1) {
             ownFlags &= ~(1 | 8);

@@ -20,23 +20,28 @@ public final class NetPump {
     private long received;
     private long receivedBytes;
 
+    /** As {@link #NetPump(NetDriver, byte[], byte[])}, with a zero header. */
+    public NetPump(final NetDriver driver, final byte[] frame) {
+        this(driver, new byte[driver.headerSize()], frame);
+    }
+
     /**
      * Writes header and frame into all transmit buffers and turns interrupts off.
      *
      * @param driver started, receive buffers posted with {@link Framing#ONE_BUFFER}
      */
-    public NetPump(final NetDriver driver, final byte[] frame) {
+    public NetPump(final NetDriver driver, final byte[] header, final byte[] frame) {
         this.driver = driver;
         memory = driver.memory();
         receiveq = driver.receiveq();
         transmitq = driver.transmitq();
-        packetSize = driver.headerSize() + frame.length;
+        packetSize = header.length + frame.length;
         if (packetSize > driver.options().transmitBufferSize()) {
             throw new IllegalArgumentException(packetSize + " bytes exceed the transmit buffer");
         }
         for (int head = 0; head < driver.options().queueSize(); head++) {
-            memory.fill(driver.transmitBufferGpa(head), driver.headerSize(), 0);
-            memory.write(driver.transmitBufferGpa(head) + driver.headerSize(), frame);
+            memory.write(driver.transmitBufferGpa(head), header);
+            memory.write(driver.transmitBufferGpa(head) + header.length, frame);
         }
         receiveq.disableInterrupts();
         transmitq.disableInterrupts();

@@ -8,6 +8,12 @@ public final class Virtio {
     public static final int VIRTIO_NET_F_CSUM = 0;
     public static final int VIRTIO_NET_F_GUEST_CSUM = 1;
     public static final int VIRTIO_NET_F_MTU = 3;
+    public static final int VIRTIO_NET_F_GUEST_TSO4 = 7;
+    public static final int VIRTIO_NET_F_GUEST_TSO6 = 8;
+    public static final int VIRTIO_NET_F_GUEST_ECN = 9;
+    public static final int VIRTIO_NET_F_HOST_TSO4 = 11;
+    public static final int VIRTIO_NET_F_HOST_TSO6 = 12;
+    public static final int VIRTIO_NET_F_HOST_ECN = 13;
     public static final int VIRTIO_NET_F_MRG_RXBUF = 15;
     public static final int VIRTIO_NET_F_GUEST_ANNOUNCE = 21;
     public static final int VIRTIO_NET_F_MQ = 22;
@@ -19,6 +25,9 @@ public final class Virtio {
     public static final int VIRTIO_F_VERSION_1 = 32;
     public static final int VIRTIO_F_RING_PACKED = 34;
     public static final int VIRTIO_F_IN_ORDER = 35;
+    public static final int VIRTIO_NET_F_GUEST_USO4 = 54;
+    public static final int VIRTIO_NET_F_GUEST_USO6 = 55;
+    public static final int VIRTIO_NET_F_HOST_USO = 56;
 
     public static final int PROTOCOL_F_MQ = 0;
     public static final int PROTOCOL_F_LOG_SHMFD = 1;
@@ -46,6 +55,36 @@ public final class Virtio {
 
     public static final int RING_EVENT_FLAGS_DISABLE = 1;
     public static final int RING_EVENT_FLAGS_DESC = 2;
+
+    /** Flag of a virtio-net header, virtio 1.2 §5.1.6: the checksum field holds the pseudo-header sum only. */
+    public static final int VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
+
+    public static final int VIRTIO_NET_HDR_F_DATA_VALID = 2;
+
+    /** Values of gso_type, virtio 1.2 §5.1.6 and, for UDP_L4, 1.3. ECN joins one of the others. */
+    public static final int VIRTIO_NET_HDR_GSO_NONE = 0;
+
+    public static final int VIRTIO_NET_HDR_GSO_TCPV4 = 1;
+    public static final int VIRTIO_NET_HDR_GSO_TCPV6 = 4;
+    public static final int VIRTIO_NET_HDR_GSO_UDP_L4 = 5;
+    public static final int VIRTIO_NET_HDR_GSO_ECN = 0x80;
+
+    /** What a driver leaves to the device when it may. */
+    public static final long HOST_OFFLOADS = mask(
+            VIRTIO_NET_F_CSUM,
+            VIRTIO_NET_F_HOST_TSO4,
+            VIRTIO_NET_F_HOST_TSO6,
+            VIRTIO_NET_F_HOST_ECN,
+            VIRTIO_NET_F_HOST_USO);
+
+    /** What a driver lets the device leave to it. */
+    public static final long GUEST_OFFLOADS = mask(
+            VIRTIO_NET_F_GUEST_CSUM,
+            VIRTIO_NET_F_GUEST_TSO4,
+            VIRTIO_NET_F_GUEST_TSO6,
+            VIRTIO_NET_F_GUEST_ECN,
+            VIRTIO_NET_F_GUEST_USO4,
+            VIRTIO_NET_F_GUEST_USO6);
 
     /** What QEMU 7.2 with a Linux guest accepts of an offer, apart from checksum and segmentation offloads. */
     public static final long LIKE_QEMU = mask(
