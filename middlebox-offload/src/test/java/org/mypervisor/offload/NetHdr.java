@@ -9,8 +9,7 @@ import org.mypervisor.offload.gso.Flow;
 final class NetHdr {
     private NetHdr() {}
 
-    static byte[] of(
-            final int flags, final int gsoType, final int gsoSize, final int csumStart, final int csumOffset) {
+    static byte[] of(final int flags, final int gsoType, final int gsoSize, final int csumStart, final int csumOffset) {
         return ByteBuffer.allocate(12)
                 .order(ByteOrder.LITTLE_ENDIAN)
                 .put((byte) flags)
