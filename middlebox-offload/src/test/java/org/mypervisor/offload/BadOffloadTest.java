@@ -111,7 +111,11 @@ final class BadOffloadTest {
     }
 
     private static int refuse(
-            final RunningBackend backend, final NetDriver a, final NetDriver b, final List<Bad> all, final long before) {
+            final RunningBackend backend,
+            final NetDriver a,
+            final NetDriver b,
+            final List<Bad> all,
+            final long before) {
         final byte[] good = new byte[60];
         long counted = before;
         for (final Bad bad : all) {
@@ -126,7 +130,8 @@ final class BadOffloadTest {
             a.transmit(good);
             assertArrayEquals(good, b.receive(), bad.name());
         }
-        assertEquals(0, backend.port("b").drops().values().stream().mapToLong(n -> n).sum());
+        assertEquals(
+                0, backend.port("b").drops().values().stream().mapToLong(n -> n).sum());
         assertEquals(Map.of(), backend.port("b").faults());
         return all.size();
     }
@@ -134,8 +139,7 @@ final class BadOffloadTest {
     @ParameterizedTest
     @EnumSource
     void shouldCutAFrameIntoAsManySegmentsAsAreAllowed(final Rings rings) {
-        try (RunningBackend backend =
-                        RunningBackend.withPaths(folder, false, List.of("a", "b,wait=5000"), "a -> b");
+        try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b,wait=5000"), "a -> b");
                 NetDriver a = backend.guest("a", rings.features() | HOST_OFFLOADS, LONG_FRAMES);
                 NetDriver b = backend.guest("b", rings.features(), rings.options())) {
             final Flow flow = new Flow(new Random(5), true, true, 0, 0);
