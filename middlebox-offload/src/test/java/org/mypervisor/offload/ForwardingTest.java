@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.mypervisor.driversim.Virtio.VHOST_USER_F_PROTOCOL_FEATURES;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_EVENT_IDX;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_INDIRECT_DESC;
+import static org.mypervisor.driversim.Virtio.VIRTIO_F_IN_ORDER;
+import static org.mypervisor.driversim.Virtio.VIRTIO_F_RING_PACKED;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_VERSION_1;
 import static org.mypervisor.driversim.Virtio.VIRTIO_NET_F_MRG_RXBUF;
 import static org.mypervisor.driversim.Virtio.mask;
@@ -15,10 +17,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.mypervisor.driversim.Framing;
 import org.mypervisor.driversim.Frontend;
@@ -34,6 +36,9 @@ final class ForwardingTest {
     private static final long EVERYTHING =
             MODERN | mask(VIRTIO_NET_F_MRG_RXBUF, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC);
 
+    private static final long LEGACY = mask(VHOST_USER_F_PROTOCOL_FEATURES);
+    private static final long PACKED = MODERN | mask(VIRTIO_F_RING_PACKED);
+
     @TempDir
     private Path folder;
 
@@ -45,11 +50,20 @@ final class ForwardingTest {
                     | ((bits & 2) != 0 ? mask(VIRTIO_F_EVENT_IDX) : 0)
                     | ((bits & 4) != 0 ? mask(VIRTIO_F_INDIRECT_DESC) : 0));
         }
+        for (int bits = 0; bits < 16; bits++) {
+            sets.add(PACKED
+                    | ((bits & 1) != 0 ? mask(VIRTIO_NET_F_MRG_RXBUF) : 0)
+                    | ((bits & 2) != 0 ? mask(VIRTIO_F_EVENT_IDX) : 0)
+                    | ((bits & 4) != 0 ? mask(VIRTIO_F_INDIRECT_DESC) : 0)
+                    | ((bits & 8) != 0 ? mask(VIRTIO_F_IN_ORDER) : 0));
+        }
+        sets.add(EVERYTHING | mask(VIRTIO_F_IN_ORDER));
         // The legacy headers of 10 and 12 bytes.
-        sets.add(mask(VHOST_USER_F_PROTOCOL_FEATURES));
+        sets.add(LEGACY);
         sets.add(mask(VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_NET_F_MRG_RXBUF));
         return sets.stream()
-                .flatMap(a -> Stream.of(sets.get(0), EVERYTHING, sets.get(8)).map(b -> Arguments.of(a, b)));
+                .flatMap(a -> Stream.of(MODERN, EVERYTHING, LEGACY, EVERYTHING | PACKED | mask(VIRTIO_F_IN_ORDER))
+                        .map(b -> Arguments.of(a, b)));
     }
 
     @ParameterizedTest
@@ -57,8 +71,8 @@ final class ForwardingTest {
     void shouldDeliverEveryFramingOfEverySizeUnchanged(final long featuresA, final long featuresB) {
         for (final String path : new String[] {"a <-> b", "a <-> count <-> b"}) {
             try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), path);
-                    NetDriver a = backend.guest("a", featuresA, NetOptions.defaults());
-                    NetDriver b = backend.guest("b", featuresB, NetOptions.defaults())) {
+                    NetDriver a = backend.guest("a", featuresA, options(featuresA));
+                    NetDriver b = backend.guest("b", featuresB, options(featuresB))) {
                 final Random random = new Random(featuresA ^ featuresB);
                 for (final Framing framing : Framing.values()) {
                     for (final int size : new int[] {1, 14, 60, 116, 127, 128, 129, 1514, 2000}) {
@@ -70,9 +84,13 @@ final class ForwardingTest {
         }
     }
 
+    private static NetOptions options(final long features) {
+        return ((features & PACKED) == PACKED ? Rings.PACKED : Rings.SPLIT).options();
+    }
+
     private static void exchange(
             final NetDriver from, final NetDriver to, final long features, final Framing framing, final byte[] frame) {
-        if (framing.needsIndirect() && (features & mask(VIRTIO_F_INDIRECT_DESC)) == 0) {
+        if (!framing.isLegalWith(features)) {
             return;
         }
         from.transmit(frame, framing);
@@ -86,13 +104,14 @@ final class ForwardingTest {
         return frame;
     }
 
-    @Test
-    void shouldMergeSmallReceiveBuffersOfAnySize() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldMergeSmallReceiveBuffersOfAnySize(final Rings rings) {
         for (final int bufferSize : new int[] {12, 13, 61, 128, 700}) {
             try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a <-> b");
-                    NetDriver a = backend.guest("a", EVERYTHING, NetOptions.defaults());
+                    NetDriver a = backend.guest("a", rings.features(), rings.options());
                     NetDriver b =
-                            backend.guest("b", EVERYTHING, NetOptions.defaults().withReceiveBufferSize(bufferSize))) {
+                            backend.guest("b", rings.features(), rings.options().withReceiveBufferSize(bufferSize))) {
                 final Random random = new Random(bufferSize);
                 for (int i = 0; i < 300; i++) {
                     final byte[] frame = frame(random, 1 + random.nextInt(1514));
@@ -103,18 +122,19 @@ final class ForwardingTest {
         }
     }
 
-    @Test
-    void shouldDeliverLegalOddities() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldDeliverLegalOddities(final Rings rings) {
         final GuestMemoryFile memory = GuestMemoryFile.ofGpas(0, 8 << 20, 8 << 20, 8 << 20);
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a <-> count <-> b");
                 memory;
-                Frontend frontend = Frontend.client(backend.socket("a")).want(EVERYTHING);
-                NetDriver b = backend.guest("b", EVERYTHING, NetOptions.defaults())) {
+                Frontend frontend = Frontend.client(backend.socket("a")).want(rings.features());
+                NetDriver b = backend.guest("b", rings.features(), rings.options())) {
             frontend.connectLikeQemu();
-            try (NetDriver a = new NetDriver(frontend, memory, NetOptions.defaults())) {
+            try (NetDriver a = new NetDriver(frontend, memory, rings.options())) {
                 a.start();
                 for (final LegalOddity oddity : LegalOddity.values()) {
-                    if (!oddity.isLegalWith(EVERYTHING)) {
+                    if (!oddity.isLegalWith(rings.features())) {
                         continue;
                     }
                     final byte[] frame = frame(new Random(oddity.ordinal()), 300);
@@ -125,11 +145,12 @@ final class ForwardingTest {
         }
     }
 
-    @Test
-    void shouldKeepOrderAndLoseNothingOverManyTurnsOfTheIndices() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldKeepOrderAndLoseNothingOverManyTurnsOfTheIndices(final Rings rings) {
         try (RunningBackend backend = RunningBackend.withPaths(folder, true, List.of("a", "b"), "a <-> b");
-                NetDriver a = backend.guest("a", EVERYTHING, NetOptions.defaults());
-                NetDriver b = backend.guest("b", EVERYTHING, NetOptions.defaults())) {
+                NetDriver a = backend.guest("a", rings.features(), rings.options());
+                NetDriver b = backend.guest("b", rings.features(), rings.options())) {
             int received = 0;
             for (int sent = 0; sent < 150_000; sent++) {
                 a.transmit(number(sent));
@@ -152,13 +173,14 @@ final class ForwardingTest {
         };
     }
 
-    @Test
-    void shouldJudgeInTheHostAndForwardTheRest() throws Exception {
+    @ParameterizedTest
+    @EnumSource
+    void shouldJudgeInTheHostAndForwardTheRest(final Rings rings) throws Exception {
         Files.writeString(folder.resolve("acl.rules"), "deny ether type 0x88cc\n");
         final String path = "a -> filter(rules=" + folder.resolve("acl.rules") + ") -> b";
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), path);
-                NetDriver a = backend.guest("a", EVERYTHING, NetOptions.defaults());
-                NetDriver b = backend.guest("b", EVERYTHING, NetOptions.defaults())) {
+                NetDriver a = backend.guest("a", rings.features(), rings.options());
+                NetDriver b = backend.guest("b", rings.features(), rings.options())) {
             for (int i = 0; i < 50; i++) {
                 a.transmit(ethernet(0x88cc, i));
                 a.transmit(ethernet(0x0806, i));

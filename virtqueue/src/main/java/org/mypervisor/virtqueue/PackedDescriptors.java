@@ -97,7 +97,7 @@ final class PackedDescriptors {
         return desc + (long) slot * PackedDesc.SIZE;
     }
 
-    /** virtio 1.2 §2.8.7: all descriptors of the table, in order; of their flags only WRITE has a meaning. */
+    /** virtio 1.2 §2.8.7: all descriptors of the table, in order. Of their flags all but WRITE are ignored. */
     private RingFault walkTable(final long gpa, final long length) {
         final long entries = length / PackedDesc.SIZE;
         if (!indirectAllowed || entries == 0 || length % PackedDesc.SIZE != 0 || entries > chain.capacity()) {
@@ -114,9 +114,6 @@ final class PackedDescriptors {
                 return RingFault.BUFFER_UNMAPPED;
             }
             final long word = PackedDesc.lenIdFlags(entry);
-            if ((PackedDesc.flags(word) & VIRTQ_DESC_F_INDIRECT) != 0) {
-                return RingFault.BAD_INDIRECT;
-            }
             final RingFault fault = chain.add(PackedDesc.addr(entry), PackedDesc.len(word), PackedDesc.flags(word));
             if (fault != null) {
                 return fault;
