@@ -67,7 +67,8 @@ final class AllocationGateTest {
             final int warmUp,
             final int frames,
             final Traffic traffic) {
-        final NetOptions options = NetOptions.defaults().withTransmitBufferSize(Math.max(2048, guests.frame.length + 12));
+        final NetOptions options =
+                NetOptions.defaults().withTransmitBufferSize(Math.max(2048, guests.frame.length + 12));
         try (RunningBackend backend = RunningBackend.withPaths(folder, busyPoll, List.of("a", "b,wait=5000"), path);
                 NetDriver a = backend.guest("a", guests.from, options);
                 NetDriver b = backend.guest("b", guests.to, options)) {
@@ -206,10 +207,8 @@ final class AllocationGateTest {
     }
 
     static Stream<Arguments> treatments() {
-        return Stream.of(Rings.values())
-                .flatMap(rings -> Stream.of(Treatment.values())
-                        .flatMap(treatment ->
-                                Stream.of(false, true).map(filter -> Arguments.of(rings, treatment, filter))));
+        return Stream.of(Rings.values()).flatMap(rings -> Stream.of(Treatment.values())
+                .flatMap(treatment -> Stream.of(false, true).map(filter -> Arguments.of(rings, treatment, filter))));
     }
 
     @ParameterizedTest(name = "{0}, {1}, filter {2}")

@@ -94,7 +94,7 @@ final class BadOffloadTest {
     void shouldCountRefusedRequestsAtTheirSenderAndReturnTheChain(final Rings rings) {
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
                 NetDriver a = backend.guest("a", rings.features() | HOST_OFFLOADS, LONG_FRAMES);
-                Bystanders bystanders = new Bystanders(backend)) {
+                Bystanders bystanders = new Bystanders(backend, rings)) {
             final Random random = new Random(1);
             long refused = 0;
             try (NetDriver b = backend.guest("b", rings.features() | GUEST_OFFLOADS, rings.options())) {

@@ -37,8 +37,12 @@ final class Bystanders implements AutoCloseable {
     private long nanos;
 
     Bystanders(final RunningBackend backend) {
+        this(backend, Rings.SPLIT);
+    }
+
+    Bystanders(final RunningBackend backend, final Rings rings) {
         this.backend = backend;
-        traffic = new SteadyTraffic(backend);
+        traffic = new SteadyTraffic(backend, rings);
         thread.setDaemon(true);
         thread.start();
         RunningBackend.await("frames cross", () -> traffic.received() > 0 || failure != null);

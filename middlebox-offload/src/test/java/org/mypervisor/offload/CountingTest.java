@@ -2,7 +2,6 @@ package org.mypervisor.offload;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.mypervisor.driversim.Virtio.LIKE_QEMU;
 import static org.mypervisor.driversim.Virtio.VIRTIO_NET_F_MRG_RXBUF;
 import static org.mypervisor.driversim.Virtio.mask;
 
@@ -10,8 +9,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.mypervisor.driversim.Frontend;
 import org.mypervisor.driversim.GuestMemoryFile;
 import org.mypervisor.driversim.NetDriver;
@@ -29,11 +29,12 @@ final class CountingTest {
         void with(NetDriver starved);
     }
 
-    private void withStarvedPort(final RunningBackend backend, final String port, final Starved then) {
+    private void withStarvedPort(
+            final RunningBackend backend, final String port, final Rings rings, final Starved then) {
         try (GuestMemoryFile memory = GuestMemoryFile.likeQemu(64 << 20);
-                Frontend frontend = Frontend.client(backend.socket(port)).want(LIKE_QEMU)) {
+                Frontend frontend = Frontend.client(backend.socket(port)).want(rings.features())) {
             frontend.connectLikeQemu();
-            try (NetDriver starved = new NetDriver(frontend, memory, NetOptions.defaults())) {
+            try (NetDriver starved = new NetDriver(frontend, memory, rings.options())) {
                 frontend.startLikeQemu(memory, starved.vrings());
                 RunningBackend.await("up", () -> backend.port(port).state().equals("up"));
                 then.with(starved);
@@ -41,10 +42,11 @@ final class CountingTest {
         }
     }
 
-    @Test
-    void shouldDropAsDownWhileTheDestinationIsNotConnected() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldDropAsDownWhileTheDestinationIsNotConnected(final Rings rings) {
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a -> b");
-                NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults())) {
+                NetDriver a = backend.guest("a", rings.features(), rings.options())) {
             a.transmit(FRAME);
             a.awaitTransmitted();
             assertEquals(1, backend.port("b").drops().get("down"));
@@ -54,10 +56,11 @@ final class CountingTest {
         }
     }
 
-    @Test
-    void shouldDrainAPortThatIsTheSourceOfNoPath() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldDrainAPortThatIsTheSourceOfNoPath(final Rings rings) {
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a -> b");
-                NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults())) {
+                NetDriver b = backend.guest("b", rings.features(), rings.options())) {
             for (int i = 0; i < 1000; i++) {
                 b.transmit(FRAME);
             }
@@ -67,11 +70,12 @@ final class CountingTest {
         }
     }
 
-    @Test
-    void shouldKeepTheFrameForABufferThatComesInTime() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldKeepTheFrameForABufferThatComesInTime(final Rings rings) {
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b,wait=5000"), "a -> b");
-                NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults())) {
-            withStarvedPort(backend, "b", b -> {
+                NetDriver a = backend.guest("a", rings.features(), rings.options())) {
+            withStarvedPort(backend, "b", rings, b -> {
                 a.transmit(FRAME);
                 b.expectNoFrame(Duration.ofMillis(50));
                 assertEquals(0, backend.port("a").received().packets(), "a waiting frame is not taken yet");
@@ -82,11 +86,12 @@ final class CountingTest {
         }
     }
 
-    @Test
-    void shouldDropAfterTheWaitAndThenAtOnceUntilABufferAppears() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldDropAfterTheWaitAndThenAtOnceUntilABufferAppears(final Rings rings) {
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b,wait=200"), "a -> b");
-                NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults())) {
-            withStarvedPort(backend, "b", b -> {
+                NetDriver a = backend.guest("a", rings.features(), rings.options())) {
+            withStarvedPort(backend, "b", rings, b -> {
                 final long before = System.nanoTime();
                 for (int i = 0; i < 100; i++) {
                     a.transmit(FRAME);
@@ -102,12 +107,13 @@ final class CountingTest {
         }
     }
 
-    @Test
-    void shouldDropAsTooBigWhatNoBufferCanHold() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldDropAsTooBigWhatNoBufferCanHold(final Rings rings) {
         final NetOptions small = NetOptions.defaults().withReceiveBufferSize(100);
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a -> b");
-                NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
-                NetDriver b = backend.guest("b", LIKE_QEMU & ~mask(VIRTIO_NET_F_MRG_RXBUF), small)) {
+                NetDriver a = backend.guest("a", rings.features(), rings.options());
+                NetDriver b = backend.guest("b", rings.features() & ~mask(VIRTIO_NET_F_MRG_RXBUF), small)) {
             a.transmit(new byte[200]);
             a.transmit(new byte[88]);
             assertEquals(88, b.receive().length);
@@ -115,12 +121,13 @@ final class CountingTest {
         }
     }
 
-    @Test
-    void shouldDropAsTooBigWhatNotEvenAFullRingOfMergedBuffersCanHold_7331005c16d() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldDropAsTooBigWhatNotEvenAFullRingOfMergedBuffersCanHold_7331005c16d(final Rings rings) {
         final NetOptions small = NetOptions.defaults().withReceiveBufferSize(16).withQueueSize(4);
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a -> b");
-                NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
-                NetDriver b = backend.guest("b", LIKE_QEMU, small)) {
+                NetDriver a = backend.guest("a", rings.features(), rings.options());
+                NetDriver b = backend.guest("b", rings.features(), small)) {
             a.transmit(new byte[4 * 16 - 12 + 1]);
             a.transmit(new byte[4 * 16 - 12]);
             assertEquals(4 * 16 - 12, b.receive().length);
@@ -128,11 +135,12 @@ final class CountingTest {
         }
     }
 
-    @Test
-    void shouldDiscardWhatADisabledTransmitqSends() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldDiscardWhatADisabledTransmitqSends(final Rings rings) {
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a -> b");
-                NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
-                NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults())) {
+                NetDriver a = backend.guest("a", rings.features(), rings.options());
+                NetDriver b = backend.guest("b", rings.features(), rings.options())) {
             a.frontend().setVringEnable(1, false);
             RunningBackend.await("down", () -> backend.port("a").state().equals("down"));
             a.transmit(FRAME);
@@ -142,12 +150,13 @@ final class CountingTest {
         }
     }
 
-    @Test
-    void shouldAnnounceAGuestOnItsPathEvenBeforeItsRingsStart() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldAnnounceAGuestOnItsPathEvenBeforeItsRingsStart(final Rings rings) {
         final byte[] mac = {0x52, 0x54, 0, 1, 2, 3};
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), "a -> b");
-                Frontend a = Frontend.client(backend.socket("a")).want(LIKE_QEMU);
-                NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults())) {
+                Frontend a = Frontend.client(backend.socket("a")).want(rings.features());
+                NetDriver b = backend.guest("b", rings.features(), rings.options())) {
             a.connectLikeQemu();
             a.sendRarp(mac);
             final byte[] rarp = b.receive();

@@ -16,10 +16,23 @@ record HandMadeGuest(RunningBackend backend, String port, GuestMemoryFile memory
         return connect(backend, port, GuestMemoryFile.likeQemu(MEMORY_BYTES), options);
     }
 
+    static HandMadeGuest connect(final RunningBackend backend, final String port, final Rings rings) {
+        return connect(backend, port, GuestMemoryFile.likeQemu(MEMORY_BYTES), rings.options(), rings.features());
+    }
+
     /** Closes the memory with the guest. */
     static HandMadeGuest connect(
             final RunningBackend backend, final String port, final GuestMemoryFile memory, final NetOptions options) {
-        final Frontend frontend = Frontend.client(backend.socket(port)).want(LIKE_QEMU);
+        return connect(backend, port, memory, options, LIKE_QEMU);
+    }
+
+    private static HandMadeGuest connect(
+            final RunningBackend backend,
+            final String port,
+            final GuestMemoryFile memory,
+            final NetOptions options,
+            final long features) {
+        final Frontend frontend = Frontend.client(backend.socket(port)).want(features);
         frontend.connectLikeQemu();
         return new HandMadeGuest(backend, port, memory, frontend, new NetDriver(frontend, memory, options));
     }

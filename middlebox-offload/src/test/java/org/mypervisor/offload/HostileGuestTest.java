@@ -3,7 +3,6 @@ package org.mypervisor.offload;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.mypervisor.driversim.Virtio.LIKE_QEMU;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_INDIRECT_DESC;
 import static org.mypervisor.driversim.Virtio.mask;
 
@@ -11,14 +10,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.mypervisor.driversim.Frontend;
 import org.mypervisor.driversim.GuestMemoryFile;
 import org.mypervisor.driversim.HostileDriver;
 import org.mypervisor.driversim.HostileRing;
 import org.mypervisor.driversim.NetDriver;
-import org.mypervisor.driversim.NetOptions;
 
 /** A hostile guest costs its own port only: traffic between two others on the same worker loses nothing. */
 final class HostileGuestTest {
@@ -50,14 +49,15 @@ final class HostileGuestTest {
         return RunningBackend.withPaths(folder, false, List.of("a", "b", "c", "d"), "a <-> b", "c <-> count <-> d");
     }
 
-    @Test
-    void shouldReturnBadChainsAndGiveUpBadRingsOfATransmitq() {
-        for (final long features : new long[] {LIKE_QEMU, LIKE_QEMU & ~mask(VIRTIO_F_INDIRECT_DESC)}) {
+    @ParameterizedTest
+    @EnumSource
+    void shouldReturnBadChainsAndGiveUpBadRingsOfATransmitq(final Rings rings) {
+        for (final long features : new long[] {rings.features(), rings.features() & ~mask(VIRTIO_F_INDIRECT_DESC)}) {
             try (RunningBackend backend = start();
-                    NetDriver a = backend.guest("a", features, NetOptions.defaults());
-                    NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
-                    NetDriver c = backend.guest("c", LIKE_QEMU, NetOptions.defaults());
-                    NetDriver d = backend.guest("d", LIKE_QEMU, NetOptions.defaults())) {
+                    NetDriver a = backend.guest("a", features, rings.options());
+                    NetDriver b = backend.guest("b", rings.features(), rings.options());
+                    NetDriver c = backend.guest("c", rings.features(), rings.options());
+                    NetDriver d = backend.guest("d", rings.features(), rings.options())) {
                 final HostileDriver hostile = HostileDriver.onTransmitq(a);
                 for (final HostileRing entry : hostile.entries()) {
                     hostile.expect(entry);
@@ -81,20 +81,21 @@ final class HostileGuestTest {
         }
     }
 
-    @Test
-    void shouldReturnBadChainsAndGiveUpBadRingsOfAReceiveq() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldReturnBadChainsAndGiveUpBadRingsOfAReceiveq(final Rings rings) {
         for (final HostileRing entry : HostileRing.values()) {
-            if (!entry.applies(LIKE_QEMU, true)) {
+            if (!entry.applies(rings.features(), true)) {
                 continue;
             }
             try (RunningBackend backend = start();
-                    NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
-                    NetDriver c = backend.guest("c", LIKE_QEMU, NetOptions.defaults());
-                    NetDriver d = backend.guest("d", LIKE_QEMU, NetOptions.defaults());
+                    NetDriver a = backend.guest("a", rings.features(), rings.options());
+                    NetDriver c = backend.guest("c", rings.features(), rings.options());
+                    NetDriver d = backend.guest("d", rings.features(), rings.options());
                     GuestMemoryFile memory = GuestMemoryFile.likeQemu(64 << 20);
-                    Frontend frontend = Frontend.client(backend.socket("b")).want(LIKE_QEMU)) {
+                    Frontend frontend = Frontend.client(backend.socket("b")).want(rings.features())) {
                 frontend.connectLikeQemu();
-                try (NetDriver b = new NetDriver(frontend, memory, NetOptions.defaults())) {
+                try (NetDriver b = new NetDriver(frontend, memory, rings.options())) {
                     frontend.startLikeQemu(memory, b.vrings());
                     RunningBackend.await(
                             "b is up", () -> backend.port("b").state().equals("up"));
@@ -109,16 +110,17 @@ final class HostileGuestTest {
         }
     }
 
-    @Test
-    void shouldBreakOnlyThePortWhoseMemoryFileIsCutShortUnderLoad() {
+    @ParameterizedTest
+    @EnumSource
+    void shouldBreakOnlyThePortWhoseMemoryFileIsCutShortUnderLoad(final Rings rings) {
         try (RunningBackend backend = start();
-                NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
-                NetDriver c = backend.guest("c", LIKE_QEMU, NetOptions.defaults());
-                NetDriver d = backend.guest("d", LIKE_QEMU, NetOptions.defaults());
+                NetDriver b = backend.guest("b", rings.features(), rings.options());
+                NetDriver c = backend.guest("c", rings.features(), rings.options());
+                NetDriver d = backend.guest("d", rings.features(), rings.options());
                 GuestMemoryFile memory = GuestMemoryFile.likeQemu(64 << 20);
-                Frontend frontend = Frontend.client(backend.socket("a")).want(LIKE_QEMU)) {
+                Frontend frontend = Frontend.client(backend.socket("a")).want(rings.features())) {
             frontend.connectLikeQemu();
-            try (NetDriver a = new NetDriver(frontend, memory, NetOptions.defaults())) {
+            try (NetDriver a = new NetDriver(frontend, memory, rings.options())) {
                 a.start();
                 a.transmit(FRAME);
                 assertArrayEquals(FRAME, b.receive());

@@ -11,6 +11,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.mypervisor.driversim.Frontend;
 import org.mypervisor.driversim.NetDriver;
 import org.mypervisor.driversim.NetOptions;
@@ -21,21 +23,22 @@ import org.mypervisor.vhostuser.Libc;
 @Timeout(120)
 final class MemoryGoneTest {
     private static final byte[] FRAME = new byte[600];
-    private static final int TRUNCATIONS = 30;
+    private static final int TRUNCATIONS = 16;
     private static final long ALMOST_NOTHING = 4096;
     private static final int TABLES = 300;
 
     @TempDir
     private Path folder;
 
-    @Test
-    void java_own_truncatedUnderHotTrafficAgainAndAgainCostsOnlyItsPort() {
+    @ParameterizedTest
+    @EnumSource
+    void java_own_truncatedUnderHotTrafficAgainAndAgainCostsOnlyItsPort(final Rings rings) {
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
-                NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
-                Bystanders bystanders = new Bystanders(backend);
+                NetDriver b = backend.guest("b", rings.features(), rings.options());
+                Bystanders bystanders = new Bystanders(backend, rings);
                 Load fromB = new Load(b)) {
             for (int i = 0; i < TRUNCATIONS; i++) {
-                try (HandMadeGuest a = HandMadeGuest.connect(backend, "a", NetOptions.defaults())) {
+                try (HandMadeGuest a = HandMadeGuest.connect(backend, "a", rings)) {
                     a.driver().postReceiveBuffers();
                     a.start();
                     final Load fromA = new Load(a.driver());
@@ -54,7 +57,7 @@ final class MemoryGoneTest {
                 }
             }
             assertEquals(null, fromB.stop());
-            try (NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults())) {
+            try (NetDriver a = backend.guest("a", rings.features(), rings.options())) {
                 a.transmit(FRAME);
                 assertArrayEquals(FRAME, b.receive());
             }
@@ -62,14 +65,15 @@ final class MemoryGoneTest {
     }
 
     /** The pages read as zero from then on: rings and frames are as if the guest had written zeroes itself. */
-    @Test
-    void java_own_holePunchedUnderHotTrafficReadsAsZeroAndDisturbsNobodyElse() {
+    @ParameterizedTest
+    @EnumSource
+    void java_own_holePunchedUnderHotTrafficReadsAsZeroAndDisturbsNobodyElse(final Rings rings) {
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
-                NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
-                Bystanders bystanders = new Bystanders(backend);
+                NetDriver b = backend.guest("b", rings.features(), rings.options());
+                Bystanders bystanders = new Bystanders(backend, rings);
                 Load fromB = new Load(b)) {
             for (int i = 0; i < 10; i++) {
-                try (HandMadeGuest a = HandMadeGuest.connect(backend, "a", NetOptions.defaults())) {
+                try (HandMadeGuest a = HandMadeGuest.connect(backend, "a", rings)) {
                     a.driver().postReceiveBuffers();
                     a.frontend().setTimeout(java.time.Duration.ofMillis(500));
                     a.start();
@@ -87,12 +91,13 @@ final class MemoryGoneTest {
         }
     }
 
-    @Test
-    void java_own_resizedUnderHotTrafficBehindTheRegionsIsHarmless() {
+    @ParameterizedTest
+    @EnumSource
+    void java_own_resizedUnderHotTrafficBehindTheRegionsIsHarmless(final Rings rings) {
         try (RunningBackend backend = Bystanders.fourPorts(folder, false);
-                NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
-                NetDriver b = backend.guest("b", LIKE_QEMU, NetOptions.defaults());
-                Bystanders bystanders = new Bystanders(backend);
+                NetDriver a = backend.guest("a", rings.features(), rings.options());
+                NetDriver b = backend.guest("b", rings.features(), rings.options());
+                Bystanders bystanders = new Bystanders(backend, rings);
                 Load fromA = new Load(a);
                 Load fromB = new Load(b)) {
             final long size = a.memory().fileSize();

@@ -110,7 +110,7 @@ final class SegmentationPressureTest {
         try (RunningBackend backend = Bystanders.fourPorts(folder, true);
                 NetDriver a = backend.guest("a", rings.features() | HOST_OFFLOADS, LONG_FRAMES);
                 NetDriver b = backend.guest("b", rings.features() & ~mask(VIRTIO_NET_F_MRG_RXBUF), roomForAll);
-                Bystanders bystanders = new Bystanders(backend)) {
+                Bystanders bystanders = new Bystanders(backend, rings)) {
             final Flow flow = new Flow(new Random(1), false, true, 0, 0);
             final NetPump source =
                     new NetPump(a, NetHdr.gso(flow, gsoSize), flow.forDevice(new byte[segments * gsoSize]));

@@ -37,9 +37,9 @@ final class SteadyTraffic implements AutoCloseable {
     private long stall;
     private long excusedNanos;
 
-    SteadyTraffic(final RunningBackend backend) {
-        c = backend.guest("c", LIKE_QEMU, NetOptions.defaults());
-        d = backend.guest("d", LIKE_QEMU, NetOptions.defaults());
+    SteadyTraffic(final RunningBackend backend, final Rings rings) {
+        c = backend.guest("c", rings.features(), rings.options());
+        d = backend.guest("d", rings.features(), rings.options());
         there = new OneWay(c, d);
         back = new OneWay(d, c);
     }
