@@ -327,7 +327,8 @@ final class OffloadMatrixTest {
             } else {
                 for (final byte[] segment : segments) {
                     final ReceivedFrame received = receive(lane, payload, sent, what);
-                    assertArrayEquals(new byte[LEGACY_HEADER_SIZE], Arrays.copyOf(received.header(), LEGACY_HEADER_SIZE), what);
+                    assertArrayEquals(
+                            new byte[LEGACY_HEADER_SIZE], Arrays.copyOf(received.header(), LEGACY_HEADER_SIZE), what);
                     assertArrayEquals(segment, received.frame(), what);
                     segmented++;
                 }

@@ -1,14 +1,12 @@
 package org.mypervisor.offload;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.mypervisor.driversim.Virtio.LIKE_QEMU;
 
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 import org.mypervisor.driversim.DriverQueue;
 import org.mypervisor.driversim.NetDriver;
-import org.mypervisor.driversim.NetOptions;
 import org.mypervisor.driversim.ReceivedFrame;
 
 /**
