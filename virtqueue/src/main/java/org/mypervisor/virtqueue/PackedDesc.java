@@ -15,6 +15,7 @@ final class PackedDesc {
 
     static final int ADDR_OFFSET = 0;
     static final int LEN_ID_FLAGS_OFFSET = 8;
+    static final int FLAGS_OFFSET = 14;
 
     static final int VIRTQ_DESC_F_AVAIL = 1 << 7;
     static final int VIRTQ_DESC_F_USED = 1 << 15;
@@ -41,6 +42,13 @@ final class PackedDesc {
     /** Pairs with the driver's acquire of the flags before it reads len, id and the received data. */
     static void putLenIdFlagsRelease(final long desc, final long word) {
         RawMemory.putLe64Release(desc + LEN_ID_FLAGS_OFFSET, word);
+    }
+
+    /** Gives USED the value of AVAIL and changes nothing else. */
+    static void markUsed(final long desc) {
+        final int flags = RawMemory.le16(desc + FLAGS_OFFSET);
+        RawMemory.putLe16(
+                desc + FLAGS_OFFSET, availBit(flags) ? flags | VIRTQ_DESC_F_USED : flags & ~VIRTQ_DESC_F_USED);
     }
 
     /** 0..2^32-1. */

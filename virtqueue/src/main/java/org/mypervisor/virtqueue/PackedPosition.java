@@ -1,16 +1,25 @@
 package org.mypervisor.virtqueue;
 
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
 /**
  * Finds out from a packed ring alone where its device has to go on.
  *
  * <p>A front-end that lost its back-end restores the base it saved last, which may be many laps old, and a packed ring
  * has no index in memory as {@code used.idx} is (vhost-user specification, "Vring descriptor indices"). But a device that
- * completes in order leaves a trace: the AVAIL bits change once, where the driver will write next, and before that place
- * lie the descriptors whose USED bit differs, which are still to be done. This is exact as long as every chain is one
- * descriptor. Of a longer chain the device marks only the first as used and the others look as if they were still to be
- * done; then the place is unknown.
+ * completes in order leaves a trace: the AVAIL bits change once, where the driver will write next. From there on around
+ * the ring lie first the descriptors of chains that are done, with USED equal to AVAIL, and then those to be done.
+ * {@link PackedVirtqueue} marks every descriptor of a chain for that, also those that drivers skip.
+ *
+ * <p>The driver may write while we read. What was read is then in no order that a device leaves, and read once more.
  */
 final class PackedPosition {
+    /** Adding a chain takes a driver far less, but its processor may have to wait for ours. */
+    private static final int MOST_LOOKS = 20;
+
+    private static final long NANOS_BETWEEN_LOOKS = TimeUnit.MILLISECONDS.toNanos(1);
+
     private final int[] flags;
     private int index;
     private boolean wrap;
@@ -31,16 +40,18 @@ final class PackedPosition {
      * @throws IllegalArgumentException when it cannot be told
      */
     static int find(final long desc, final int size, final int given) {
-        final PackedPosition position = new PackedPosition(desc, size);
-        if (!position.isFound()) {
+        for (int look = 0; look < MOST_LOOKS; look++) {
+            final PackedPosition position = new PackedPosition(desc, size);
+            if (position.isFound()) {
+                return PackedEvent.offWrap(position.index, position.wrap);
+            }
             if (position.isUntouched() && given == PackedEvent.offWrap(0, true)) {
                 return given;
             }
-            throw new IllegalArgumentException(
-                    "the index of a packed ring was lost with the former back-end, and chains of several descriptors hide"
-                            + " it; restart the guest's driver, and leave indirect_desc=on or use packed=off");
+            LockSupport.parkNanos(NANOS_BETWEEN_LOOKS);
         }
-        return PackedEvent.offWrap(position.index, position.wrap);
+        throw new IllegalArgumentException("the index of a packed ring was lost with the former back-end, which left the"
+                + " ring in no order; restart the guest's driver, or use packed=off");
     }
 
     private boolean isFound() {
@@ -49,20 +60,28 @@ final class PackedPosition {
         if (driver < 0) {
             return false;
         }
-        int outstanding = 0;
-        while (outstanding < size && isOutstanding((driver - 1 - outstanding + 2 * size) % size)) {
-            outstanding++;
-        }
-        for (int i = outstanding; i < size; i++) {
-            if (isOutstanding((driver - 1 - i + 2 * size) % size)) {
-                return false;
-            }
+        int done = 0;
+        while (done < size && !isOutstanding((driver + done) % size)) {
+            done++;
         }
         // Where the AVAIL bits do not change within the ring, the driver stands at its begin, in the next lap.
         final boolean driverWrap = driver == 0 ? !PackedDesc.availBit(flags[0]) : PackedDesc.availBit(flags[0]);
-        index = (driver - outstanding + size) % size;
-        wrap = driver >= outstanding ? driverWrap : !driverWrap;
-        return !isAnyChained();
+        index = (driver + done) % size;
+        wrap = driver + done < size ? !driverWrap : driverWrap;
+        return areChainsOutstanding(driver + done, driver + size);
+    }
+
+    /** Whether chains follow each other in this range of which none is marked beyond what a begun completion marks. */
+    private boolean areChainsOutstanding(final int from, final int to) {
+        final int size = flags.length;
+        int slot = from;
+        while (slot < to && isOutstanding(slot % size)) {
+            while (slot < to - 1 && (flags[slot % size] & VirtqDesc.VIRTQ_DESC_F_NEXT) != 0) {
+                slot++;
+            }
+            slot++;
+        }
+        return slot == to;
     }
 
     /** Slot that the driver will write next: where the AVAIL bit changes, or 0; below 0 when it changes twice. */
@@ -81,15 +100,6 @@ final class PackedPosition {
 
     private boolean isOutstanding(final int slot) {
         return PackedDesc.availBit(flags[slot]) != PackedDesc.usedBit(flags[slot]);
-    }
-
-    private boolean isAnyChained() {
-        for (int slot = 0; slot < flags.length; slot++) {
-            if (isOutstanding(slot) && (flags[slot] & VirtqDesc.VIRTQ_DESC_F_NEXT) != 0) {
-                return true;
-            }
-        }
-        return false;
     }
 
     private boolean isUntouched() {

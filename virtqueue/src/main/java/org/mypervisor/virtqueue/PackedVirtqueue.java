@@ -6,8 +6,9 @@ package org.mypervisor.virtqueue;
  * <p>Because chains are completed in order, a chain's used descriptor takes the place of its first available one, and
  * one position serves for both: {@link #next} in the lap {@link #wrap}.
  *
- * <p>Used descriptors are kept back until {@link #publish} and then written in their order, so that whenever this
- * process ends, the ring says how far it got ({@link PackedPosition}).
+ * <p>Used descriptors are kept back until {@link #publish} and then written in their order, and the descriptors that a
+ * driver skips are marked too, so that whenever this process ends, the ring says how far it got
+ * ({@link PackedPosition}).
  */
 public final class PackedVirtqueue extends Virtqueue {
     /** In a pending slot: the driver must not see it before the one ahead of it. */
@@ -148,7 +149,7 @@ public final class PackedVirtqueue extends Virtqueue {
         return appendFault;
     }
 
-    /** virtio 1.2 §2.8.6: one used descriptor for a chain; the others of the chain are skipped. */
+    /** virtio 1.2 §2.8.6: one used descriptor for a chain; the driver skips the others of the chain. */
     @Override
     public void complete(final int bytesWritten, final boolean continuesFrame) {
         final int len = writable ? bytesWritten : 0;
@@ -156,11 +157,25 @@ public final class PackedVirtqueue extends Virtqueue {
         pendingSlots[pending] = continuesFrame ? next | CONTINUES : next;
         pending++;
         final int count = counts[completed++];
+        if (count != 1) {
+            markSkipped(count);
+        }
         unpublishedCompleted += count;
         next += count;
         if (next >= size) {
             next -= size;
             wrap = !wrap;
+        }
+    }
+
+    /**
+     * Marks the descriptors behind a chain's first one as used, while they are still ours: for whoever takes the ring over.
+     * NEXT stays, in case the chain must be done once more.
+     */
+    private void markSkipped(final int count) {
+        for (int i = 1; i < count; i++) {
+            final int slot = next + i < size ? next + i : next + i - size;
+            PackedDesc.markUsed(address(slot));
         }
     }
 
