@@ -4,12 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mypervisor.driversim.Buffer;
+import org.mypervisor.driversim.Descriptor;
 
 /** Contents of chains: what is legal arrives byte for byte, what is not costs the chain and only the chain. */
 class DescriptorChainTest {
@@ -46,7 +49,7 @@ class DescriptorChainTest {
 
     /** virtio 1.2 §2.7.5.3, including a table longer than the ring, as Linux builds on short rings. */
     @ParameterizedTest
-    @EnumSource(names = {"INDIRECT", "EVENT_IDX_INDIRECT"})
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = RingFeatures.WITH_INDIRECT)
     void shouldFollowIndirectTable(final RingFeatures features) {
         try (TestRing ring = TestRing.receiveq(8, features)) {
             final long[] buffers = new long[2 * 19];
@@ -74,21 +77,22 @@ class DescriptorChainTest {
         }
     }
 
-    @Test
-    void shouldIgnoreWriteBesideIndirect() {
-        try (TestRing ring = TestRing.transmitq(8, RingFeatures.INDIRECT)) {
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = RingFeatures.WITH_INDIRECT)
+    void shouldIgnoreWriteBesideIndirect(final RingFeatures features) {
+        try (TestRing ring = TestRing.transmitq(8, features)) {
             final long table = ring.driver.writeTable(0, ring.buffers(ring.buffer, 64));
-            ring.ring().writeDescriptor(0, table, 16, 4 | 2, 0);
-            ring.driver.expose(0);
+            ring.driver.addRaw(List.of(new Descriptor(table, 16, 4 | 2)));
             ring.driver.publish();
             assertNull(ring.load());
             assertEquals(64, ring.chain().bytes());
         }
     }
 
-    @Test
-    void shouldFollowBufferIntoAdjacentRegion() {
-        try (TestRing ring = TestRing.transmitq(8, RingFeatures.PLAIN)) {
+    @ParameterizedTest
+    @EnumSource
+    void shouldFollowBufferIntoAdjacentRegion(final RingFeatures features) {
+        try (TestRing ring = TestRing.transmitq(8, features)) {
             ring.memory.write(BOUNDARY - 100, random(300));
             ring.offer(BOUNDARY - 100, 300);
             assertNull(ring.load());
@@ -99,9 +103,10 @@ class DescriptorChainTest {
         }
     }
 
-    @Test
-    void shouldWriteIntoAdjacentRegion() {
-        try (TestRing ring = TestRing.receiveq(8, RingFeatures.PLAIN)) {
+    @ParameterizedTest
+    @EnumSource
+    void shouldWriteIntoAdjacentRegion(final RingFeatures features) {
+        try (TestRing ring = TestRing.receiveq(8, features)) {
             ring.offer(BOUNDARY - 3, 5);
             assertNull(ring.load());
             for (int piece = 0; piece < 2; piece++) {
@@ -113,15 +118,17 @@ class DescriptorChainTest {
         }
     }
 
-    @Test
-    void shouldFollowIndirectTableIntoAdjacentRegion() {
-        try (TestRing ring = TestRing.transmitq(8, RingFeatures.INDIRECT)) {
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = RingFeatures.WITH_INDIRECT)
+    void shouldFollowIndirectTableIntoAdjacentRegion(final RingFeatures features) {
+        try (TestRing ring = TestRing.transmitq(8, features)) {
             final long table = BOUNDARY - 32;
+            final List<Descriptor> entries = new ArrayList<>();
             for (int i = 0; i < 4; i++) {
-                ring.ring().writeDescriptorAt(table + 16 * i, ring.buffer + 10 * i, 10, i < 3 ? 1 : 0, i + 1);
+                entries.add(new Descriptor(ring.buffer + 10 * i, 10, 0));
             }
-            ring.ring().writeDescriptor(0, table, 64, 4, 0);
-            ring.driver.expose(0);
+            ring.driver.writeTable(table, entries);
+            ring.driver.addRaw(List.of(new Descriptor(table, 64, 4)));
             ring.driver.publish();
             ring.memory.write(ring.buffer, random(40));
             assertNull(ring.load());
@@ -177,8 +184,15 @@ class DescriptorChainTest {
             if (table == HOLE - 16) {
                 ring.ring().writeDescriptorAt(table, ring.buffer, 10, 1, 1);
             }
-            ring.ring().writeDescriptor(ring.driver.take(1)[0], table, 32, 4, 0);
-            ring.driver.expose(0);
+            ring.driver.addRaw(List.of(new Descriptor(table, 32, 4)));
+            ring.driver.publish();
+            assertCostsTheChainOnly(ring, RingFault.BUFFER_UNMAPPED);
+        }
+        try (TestRing ring = TestRing.transmitq(8, RingFeatures.PACKED_INDIRECT)) {
+            if (table == HOLE - 16) {
+                ring.packedRing().writeDescriptorAt(table, new Descriptor(ring.buffer, 10, 0), 1);
+            }
+            ring.driver.addRaw(List.of(new Descriptor(table, 32, 4)));
             ring.driver.publish();
             assertCostsTheChainOnly(ring, RingFault.BUFFER_UNMAPPED);
         }
@@ -189,21 +203,22 @@ class DescriptorChainTest {
     @EnumSource
     void shouldRefuseWrongDirection(final RingFeatures features) {
         try (TestRing ring = TestRing.transmitq(8, features)) {
-            ring.driver.add(java.util.List.of(Buffer.readable(ring.buffer, 64), Buffer.writable(ring.buffer, 64)));
+            ring.driver.add(List.of(Buffer.readable(ring.buffer, 64), Buffer.writable(ring.buffer, 64)));
             ring.driver.publish();
             assertCostsTheChainOnly(ring, RingFault.WRONG_DIRECTION);
         }
         try (TestRing ring = TestRing.receiveq(8, features)) {
-            ring.driver.add(java.util.List.of(Buffer.writable(ring.buffer, 64), Buffer.readable(ring.buffer, 64)));
+            ring.driver.add(List.of(Buffer.writable(ring.buffer, 64), Buffer.readable(ring.buffer, 64)));
             ring.driver.publish();
             assertCostsTheChainOnly(ring, RingFault.WRONG_DIRECTION);
         }
     }
 
     /** virtio 1.2 §2.7.4: no chain of more than 2^32 bytes; we stop earlier, at 2^22. */
-    @Test
-    void shouldRefuseChainOfMoreBytesThanAnyFrameHas() {
-        try (TestRing ring = TestRing.transmitq(1024, RingFeatures.PLAIN)) {
+    @ParameterizedTest
+    @EnumSource
+    void shouldRefuseChainOfMoreBytesThanAnyFrameHas(final RingFeatures features) {
+        try (TestRing ring = TestRing.transmitq(1024, features)) {
             final long[] buffers = new long[2 * 600];
             for (int i = 0; i < 600; i++) {
                 buffers[2 * i] = BOUNDARY;
@@ -214,9 +229,10 @@ class DescriptorChainTest {
         }
     }
 
-    @Test
-    void shouldTakeLongestChainThereCanBe() {
-        try (TestRing ring = TestRing.receiveq(1024, RingFeatures.INDIRECT)) {
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = RingFeatures.WITH_INDIRECT)
+    void shouldTakeLongestChainThereCanBe(final RingFeatures features) {
+        try (TestRing ring = TestRing.receiveq(1024, features)) {
             final long[] buffers = new long[2 * 1024];
             for (int i = 0; i < 1024; i++) {
                 buffers[2 * i] = ring.buffer + i;
@@ -234,9 +250,10 @@ class DescriptorChainTest {
     }
 
     /** Mergeable receive buffers: several chains in one list, and a bad one takes nothing of the good ones away. */
-    @Test
-    void shouldKeepEarlierChainsWhenALaterOneIsBad() {
-        try (TestRing ring = TestRing.receiveq(8, RingFeatures.PLAIN)) {
+    @ParameterizedTest
+    @EnumSource
+    void shouldKeepEarlierChainsWhenALaterOneIsBad(final RingFeatures features) {
+        try (TestRing ring = TestRing.receiveq(8, features)) {
             ring.offer(ring.buffer, 100, ring.buffer + 200, 50);
             ring.offer(ring.buffer + 1000, 10, HOLE, 10);
             ring.offer(ring.buffer + 2000, 7);

@@ -3,6 +3,7 @@ package org.mypervisor.virtqueue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.mypervisor.driversim.Descriptor;
 import org.mypervisor.driversim.DriverRing;
 
 /** One chain, legal or with a single defect, drawn from a seeded generator and written into a ring. */
@@ -26,6 +27,18 @@ final class RandomChain {
         TABLE_ADDRESS
     }
 
+    /** Those that a packed ring can have: its chains have no links, and end where NEXT is not set. */
+    private static final List<Defect> PACKED_DEFECTS = List.of(
+            Defect.ADDRESS,
+            Defect.LENGTH,
+            Defect.EMPTY_AT_BAD_ADDRESS,
+            Defect.DIRECTION,
+            Defect.LOOP,
+            Defect.INDIRECT_FLAG,
+            Defect.INDIRECT_BESIDE_NEXT,
+            Defect.TABLE_LENGTH,
+            Defect.TABLE_ADDRESS);
+
     private static final List<Long> BAD_ADDRESSES =
             List.of(0L, TestRing.FIRST - 1, TestRing.HOLE, TestRing.HOLE + 0x100000, -1L, -16L, Long.MIN_VALUE);
 
@@ -48,7 +61,56 @@ final class RandomChain {
      * @return null when no descriptor was free
      */
     static RandomChain write(final TestRing ring, final long table, final Random random) {
-        return ring.driver.freeDescriptors() == 0 ? null : new RandomChain(ring, table, random).write();
+        if (ring.driver.freeDescriptors() == 0) {
+            return null;
+        }
+        final RandomChain chain = new RandomChain(ring, table, random);
+        return ring.features.packed() ? chain.writePacked() : chain.write();
+    }
+
+    /** Whether the chain does not end where its driver thinks, so that the two disagree about all that follows. */
+    boolean isEndless() {
+        return ring.features.packed() && defect == Defect.LOOP;
+    }
+
+    private RandomChain writePacked() {
+        final boolean indirect = random.nextInt(3) == 0 && (ring.features.indirect() || random.nextInt(20) == 0);
+        final boolean healthy = random.nextInt(3) != 0 || (indirect && !ring.features.indirect());
+        defect = healthy ? null : PACKED_DEFECTS.get(random.nextInt(PACKED_DEFECTS.size()));
+        final int count = 1 + random.nextInt(indirect ? ring.layout.size() : mostInRing());
+        final int spoilt = random.nextInt(count);
+        final List<Descriptor> chain = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            chain.add(packedBuffer(i == spoilt ? defect : null, indirect, i == count - 1));
+        }
+        if (indirect) {
+            ring.driver.writeTable(table, chain);
+        }
+        ring.driver.addRaw(indirect ? List.of(indirect(count)) : chain);
+        ring.driver.publish();
+        chain.forEach(each -> written.add(new long[] {0, each.gpa(), each.length(), each.flags(), 0}));
+        return this;
+    }
+
+    private int mostInRing() {
+        return Math.min(ring.driver.freeDescriptors(), 1 + random.nextInt(8));
+    }
+
+    private Descriptor packedBuffer(final Defect here, final boolean inTable, final boolean last) {
+        final long[] drawn = draw(here);
+        int flags = (int) drawn[2];
+        if (inTable) {
+            flags |= random.nextInt(0x10000) & ~WRITE;
+        } else if (here == Defect.INDIRECT_FLAG) {
+            flags |= INDIRECT | NEXT;
+        }
+        return new Descriptor(drawn[0], drawn[1], last && defect == Defect.LOOP ? flags | NEXT : flags);
+    }
+
+    /** The indirect descriptor of a packed ring. */
+    private Descriptor indirect(final int entries) {
+        final long[] drawn = drawIndirect(entries, defect);
+        return new Descriptor(drawn[0], drawn[1], (int) drawn[2]);
     }
 
     private RandomChain write() {
@@ -57,7 +119,7 @@ final class RandomChain {
         defect = healthy ? null : Defect.values()[random.nextInt(Defect.values().length)];
         final int most = Math.min(ring.driver.freeDescriptors(), 1 + random.nextInt(8));
         final int plain = indirect ? most - 1 : most;
-        final int[] slots = ring.driver.take(most);
+        final int[] slots = ring.split().take(most);
         final int inTable = indirect ? 1 + random.nextInt(ring.layout.size() - plain) : 0;
         final int spoilt = random.nextInt(plain + inTable);
         for (int i = 0; i < plain + inTable; i++) {
@@ -72,7 +134,7 @@ final class RandomChain {
         if (indirect) {
             indirect(slots[plain], inTable, defect);
         }
-        ring.driver.expose(defect == Defect.HEAD ? badIndex(ring.layout.size()) : slots[0]);
+        ring.split().expose(defect == Defect.HEAD ? badIndex(ring.layout.size()) : slots[0]);
         ring.driver.publish();
         return this;
     }
@@ -84,18 +146,10 @@ final class RandomChain {
             final Defect defect,
             final int tableSize,
             final int back) {
-        long gpa = gpa();
-        long length = random.nextInt(8) == 0 ? 0 : 1 + random.nextInt(2000);
-        int flags = more | (ring.writable ? WRITE : 0);
+        final long[] drawn = draw(defect);
+        int flags = more | (int) drawn[2];
         int next = follower;
         switch (defect == null ? Defect.HEAD : defect) {
-            case ADDRESS -> gpa = BAD_ADDRESSES.get(random.nextInt(BAD_ADDRESSES.size()));
-            case LENGTH -> length = TestRing.HOLE - gpa + 1 + (random.nextBoolean() ? 0 : random.nextInt(0x4000_0000));
-            case EMPTY_AT_BAD_ADDRESS -> {
-                gpa = BAD_ADDRESSES.get(random.nextInt(BAD_ADDRESSES.size()));
-                length = 0;
-            }
-            case DIRECTION -> flags ^= WRITE;
             case NEXT_OUT_OF_RANGE -> {
                 flags |= NEXT;
                 next = badIndex(tableSize);
@@ -110,7 +164,27 @@ final class RandomChain {
                 // The defect lies elsewhere.
             }
         }
-        put(at, gpa, length, flags, next);
+        put(at, drawn[0], drawn[1], flags, next);
+    }
+
+    /** Address, length and direction of a buffer. */
+    private long[] draw(final Defect defect) {
+        long gpa = gpa();
+        long length = random.nextInt(8) == 0 ? 0 : 1 + random.nextInt(2000);
+        int flags = ring.writable ? WRITE : 0;
+        switch (defect == null ? Defect.HEAD : defect) {
+            case ADDRESS -> gpa = BAD_ADDRESSES.get(random.nextInt(BAD_ADDRESSES.size()));
+            case LENGTH -> length = TestRing.HOLE - gpa + 1 + (random.nextBoolean() ? 0 : random.nextInt(0x4000_0000));
+            case EMPTY_AT_BAD_ADDRESS -> {
+                gpa = BAD_ADDRESSES.get(random.nextInt(BAD_ADDRESSES.size()));
+                length = 0;
+            }
+            case DIRECTION -> flags ^= WRITE;
+            default -> {
+                // The defect lies elsewhere.
+            }
+        }
+        return new long[] {gpa, length, flags};
     }
 
     /** Mostly anywhere, often around the seam of the two regions or at the very end; room for 2000 bytes behind it. */
@@ -123,6 +197,12 @@ final class RandomChain {
     }
 
     private void indirect(final int slot, final int entries, final Defect defect) {
+        final long[] drawn = drawIndirect(entries, defect);
+        put(ring.layout.descGpa() + 16L * slot, drawn[0], drawn[1], (int) drawn[2], 0);
+    }
+
+    /** Address, length and flags of an indirect descriptor. */
+    private long[] drawIndirect(final int entries, final Defect defect) {
         long at = table;
         long length = 16L * entries;
         int flags = INDIRECT | (random.nextInt(10) == 0 ? WRITE : 0);
@@ -133,7 +213,7 @@ final class RandomChain {
         } else if (defect == Defect.TABLE_ADDRESS) {
             at = BAD_ADDRESSES.get(random.nextInt(BAD_ADDRESSES.size()));
         }
-        put(ring.layout.descGpa() + 16L * slot, at, length, flags, 0);
+        return new long[] {at, length, flags};
     }
 
     private int badIndex(final int size) {

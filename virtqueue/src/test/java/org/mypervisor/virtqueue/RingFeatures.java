@@ -2,21 +2,49 @@ package org.mypervisor.virtqueue;
 
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_EVENT_IDX;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_INDIRECT_DESC;
+import static org.mypervisor.driversim.Virtio.VIRTIO_F_IN_ORDER;
+import static org.mypervisor.driversim.Virtio.VIRTIO_F_RING_PACKED;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_VERSION_1;
 
 import org.mypervisor.driversim.Virtio;
 
 /** The negotiated features that change how a ring works; scenarios run once for each. */
 enum RingFeatures {
-    PLAIN(Virtio.mask(VIRTIO_F_VERSION_1)),
-    EVENT_IDX(Virtio.mask(VIRTIO_F_VERSION_1, VIRTIO_F_EVENT_IDX)),
-    INDIRECT(Virtio.mask(VIRTIO_F_VERSION_1, VIRTIO_F_INDIRECT_DESC)),
-    EVENT_IDX_INDIRECT(Virtio.mask(VIRTIO_F_VERSION_1, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC));
+    PLAIN,
+    EVENT_IDX(VIRTIO_F_EVENT_IDX),
+    INDIRECT(VIRTIO_F_INDIRECT_DESC),
+    EVENT_IDX_INDIRECT(VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC),
+    IN_ORDER(VIRTIO_F_IN_ORDER),
+    EVENT_IDX_IN_ORDER(VIRTIO_F_EVENT_IDX, VIRTIO_F_IN_ORDER),
+    INDIRECT_IN_ORDER(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER),
+    EVENT_IDX_INDIRECT_IN_ORDER(VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER),
+    PACKED(VIRTIO_F_RING_PACKED),
+    PACKED_EVENT_IDX(VIRTIO_F_RING_PACKED, VIRTIO_F_EVENT_IDX),
+    PACKED_INDIRECT(VIRTIO_F_RING_PACKED, VIRTIO_F_INDIRECT_DESC),
+    PACKED_EVENT_IDX_INDIRECT(VIRTIO_F_RING_PACKED, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC),
+    PACKED_IN_ORDER(VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER),
+    PACKED_EVENT_IDX_IN_ORDER(VIRTIO_F_RING_PACKED, VIRTIO_F_EVENT_IDX, VIRTIO_F_IN_ORDER),
+    PACKED_INDIRECT_IN_ORDER(VIRTIO_F_RING_PACKED, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER),
+    PACKED_EVENT_IDX_INDIRECT_IN_ORDER(
+            VIRTIO_F_RING_PACKED, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER);
+
+    /** Patterns of names for {@code EnumSource} with {@code MATCH_ALL}. */
+    static final String OF_SPLIT = "(?!PACKED).*";
+
+    static final String OF_PACKED = "PACKED.*";
+    static final String WITH_EVENT_IDX = ".*EVENT_IDX.*";
+    static final String WITHOUT_EVENT_IDX = "(?!.*EVENT_IDX).*";
+    static final String WITH_INDIRECT = ".*INDIRECT.*";
+    static final String WITHOUT_INDIRECT = "(?!.*INDIRECT).*";
 
     final long mask;
 
-    RingFeatures(final long mask) {
-        this.mask = mask;
+    RingFeatures(final int... bits) {
+        mask = Virtio.mask(bits) | Virtio.mask(VIRTIO_F_VERSION_1);
+    }
+
+    boolean packed() {
+        return Virtio.has(mask, VIRTIO_F_RING_PACKED);
     }
 
     boolean eventIdx() {

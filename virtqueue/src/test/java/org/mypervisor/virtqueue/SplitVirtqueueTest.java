@@ -1,6 +1,5 @@
 package org.mypervisor.virtqueue;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -15,40 +14,18 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.mypervisor.driversim.UsedElement;
 
-/** Indices: taking, completing, publishing, resuming, and avail.idx that cannot be. */
+/** What only split rings have: free-running indices, resuming at them, and avail.idx that cannot be. */
 class SplitVirtqueueTest {
     private static Stream<Arguments> sizesAndFeatures() {
         return IntStream.rangeClosed(0, 15).boxed().flatMap(shift -> Stream.of(RingFeatures.values())
+                .filter(f -> !f.packed())
                 .map(f -> Arguments.of(1 << shift, f)));
-    }
-
-    @ParameterizedTest
-    @MethodSource("sizesAndFeatures")
-    void shouldGoThroughFullRingMoreThanOnce(final int size, final RingFeatures features) {
-        try (TestRing ring = TestRing.receiveq(size, features)) {
-            final int laps = size <= 1024 ? 3 : 2;
-            for (int lap = 0; lap < laps; lap++) {
-                for (int i = 0; i < size; i++) {
-                    ring.driver.addOne(ring.buffer + i % 64, 64, true);
-                }
-                ring.driver.publish();
-                assertEquals(size, ring.device.available(VringLayout.MAX_SIZE));
-                assertEquals(size, ring.consume(17));
-                for (int i = 0; i < size; i++) {
-                    assertEquals(17, ring.driver.pollUsed().length());
-                }
-                assertNull(ring.driver.pollUsed());
-            }
-            assertEquals(laps * size & 0xFFFF, ring.device.base());
-            assertNull(ring.device.fault());
-        }
     }
 
     /** virtio 1.2 §2.7.6: "idx … starts at 0, and increases", free-running in 16 bits. */
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = RingFeatures.OF_SPLIT)
     void shouldKeepPaceWhenIndicesWrap(final RingFeatures features) {
         try (TestRing ring = TestRing.transmitq(64, features)) {
             for (int total = 0; total < 70_000; ) {
@@ -64,52 +41,6 @@ class SplitVirtqueueTest {
                 }
                 assertEquals(total & 0xFFFF, ring.device.base());
             }
-        }
-    }
-
-    @ParameterizedTest
-    @EnumSource
-    void shouldReturnHeadAndLengthInOrder(final RingFeatures features) {
-        try (TestRing ring = TestRing.receiveq(8, features)) {
-            final int first = ring.offer(ring.buffer, 100, ring.buffer + 4096, 50);
-            final int second = ring.offer(ring.buffer + 8192, 200);
-            assertEquals(2, ring.device.available(VringLayout.MAX_SIZE));
-            ring.completeNext(150);
-            ring.completeNext(1);
-            assertTrue(ring.device.hasUnpublished());
-            ring.device.publish();
-            assertEquals(new UsedElement(first, 150), ring.driver.pollUsed());
-            assertEquals(new UsedElement(second, 1), ring.driver.pollUsed());
-        }
-    }
-
-    @Test
-    void shouldNotShowUsedElementsBeforePublish() {
-        try (TestRing ring = TestRing.transmitq(8, RingFeatures.PLAIN)) {
-            ring.offer(ring.buffer, 100);
-            ring.device.available(VringLayout.MAX_SIZE);
-            ring.completeNext(0);
-            assertEquals(0, ring.ring().usedIdx());
-            assertTrue(ring.device.hasUnpublished());
-            ring.device.publish();
-            assertEquals(1, ring.ring().usedIdx());
-            assertFalse(ring.device.hasUnpublished(), "nothing new to publish");
-        }
-    }
-
-    @Test
-    void shouldLeaveNoTraceWhenChainsAreOnlyLookedAt() {
-        try (TestRing ring = TestRing.transmitq(8, RingFeatures.PLAIN)) {
-            ring.offer(ring.buffer, 100);
-            ring.offer(ring.buffer, 200);
-            assertNull(ring.load());
-            assertEquals(2, ring.device.available(VringLayout.MAX_SIZE));
-            assertNull(ring.append());
-            assertEquals(1, ring.chain().pieces(), "looks at the first chain again");
-            assertFalse(ring.device.hasUnpublished());
-            assertEquals(0, ring.device.base(), "GET_VRING_BASE tells what was completed, not what was seen");
-            ring.restart();
-            assertEquals(2, ring.device.available(VringLayout.MAX_SIZE));
         }
     }
 
@@ -188,28 +119,9 @@ class SplitVirtqueueTest {
         }
     }
 
-    @ParameterizedTest
-    @EnumSource
-    void shouldLeaveBrokenRingAlone(final RingFeatures features) {
-        try (TestRing ring = TestRing.transmitq(8, features)) {
-            ring.device.breakRing(RingFault.MEMORY_GONE);
-            final byte[] before = ring.memory.read(ring.layout.usedGpa(), 6 + 8 * 8);
-            ring.offer(ring.buffer, 100);
-            assertEquals(0, ring.device.available(VringLayout.MAX_SIZE));
-            assertFalse(ring.device.enableKicks());
-            ring.device.suppressKicks();
-            assertFalse(ring.device.hasUnpublished());
-            assertEquals(RingFault.MEMORY_GONE, ring.device.fault());
-            assertArrayEquals(before, ring.memory.read(ring.layout.usedGpa(), 6 + 8 * 8));
-            ring.restart();
-            assertNull(ring.device.fault(), "a start makes it whole again");
-            assertEquals(1, ring.device.available(VringLayout.MAX_SIZE));
-        }
-    }
-
     /** 5d9dc18e1b: all of a ring must be mapped, not only its beginning. virtio 1.2 §2.7 for sizes and alignments. */
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = RingFeatures.OF_SPLIT)
     void shouldRefuseRingThatLeavesSharedMemory(final RingFeatures features) {
         try (TestRing ring = TestRing.transmitq(256, features)) {
             final VringLayout good = ring.vringLayout();

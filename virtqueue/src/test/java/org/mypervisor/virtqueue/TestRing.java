@@ -3,14 +3,17 @@ package org.mypervisor.virtqueue;
 import java.util.ArrayList;
 import java.util.List;
 import org.mypervisor.driversim.Buffer;
+import org.mypervisor.driversim.DriverQueue;
 import org.mypervisor.driversim.DriverRing;
 import org.mypervisor.driversim.GuestMemoryFile;
+import org.mypervisor.driversim.PackedDriver;
+import org.mypervisor.driversim.PackedRing;
+import org.mypervisor.driversim.RingLayout;
 import org.mypervisor.driversim.SplitDriver;
-import org.mypervisor.driversim.SplitLayout;
 
 /**
- * One split ring seen from both sides: the simulated driver's, and ours in {@link #device}. The guest has two adjacent
- * regions ({@link #BOUNDARY}) with a hole behind the second ({@link #HOLE}).
+ * One ring of either kind seen from both sides: the simulated driver's, and ours in {@link #device}. The guest has two
+ * adjacent regions ({@link #BOUNDARY}) with a hole behind the second ({@link #HOLE}).
  */
 final class TestRing implements AutoCloseable {
     static final long FIRST = 0x40000;
@@ -19,8 +22,8 @@ final class TestRing implements AutoCloseable {
 
     final GuestMemoryFile memory = GuestMemoryFile.ofGpas(FIRST, BOUNDARY - FIRST, BOUNDARY, HOLE - BOUNDARY);
     final HostMapping mapping = new HostMapping(memory);
-    final SplitLayout layout;
-    final SplitDriver driver;
+    final RingLayout layout;
+    final DriverQueue driver;
     final boolean writable;
     final RingFeatures features;
     /** Room for buffers of a test. */
@@ -29,8 +32,8 @@ final class TestRing implements AutoCloseable {
     Virtqueue device;
 
     private TestRing(final int size, final boolean writable, final RingFeatures features) {
-        layout = SplitLayout.allocate(memory, size);
-        driver = new SplitDriver(memory, layout, features.mask);
+        driver = DriverQueue.allocate(memory, size, features.mask);
+        layout = driver.layout();
         this.writable = writable;
         this.features = features;
         restart();
@@ -44,12 +47,16 @@ final class TestRing implements AutoCloseable {
         return new TestRing(size, true, features);
     }
 
-    /** A new device over the present ring, as a start after a stop makes it. */
+    /** A new device over the present ring, as the first start on a connection makes it: its base is the begin. */
     void restart() {
         device = Virtqueue.of(mapping.memory(), vringLayout());
     }
 
     VringLayout vringLayout() {
+        return vringLayout(driver.firstBase(), false);
+    }
+
+    VringLayout vringLayout(final int base, final boolean baseIsOurs) {
         return new VringLayout(
                 layout.size(),
                 memory.uvaOf(layout.descGpa()),
@@ -57,15 +64,40 @@ final class TestRing implements AutoCloseable {
                 memory.uvaOf(layout.usedGpa()),
                 writable,
                 features.mask,
-                0,
-                false);
+                base,
+                baseIsOurs);
     }
 
+    /** The driver of a split ring. */
+    SplitDriver split() {
+        return (SplitDriver) driver;
+    }
+
+    /** The driver of a packed ring. */
+    PackedDriver packed() {
+        return (PackedDriver) driver;
+    }
+
+    /** A split ring's bytes. */
     DriverRing ring() {
-        return driver.ring();
+        return split().ring();
     }
 
-    /** Sets both free-running indices in memory and lets the device resume there; for tests without the driver. */
+    /** A packed ring's bytes. */
+    PackedRing packedRing() {
+        return packed().ring();
+    }
+
+    /** What a device answers to GET_VRING_BASE that has completed so many chains of so many descriptors together. */
+    int baseAfter(final long chains, final long descriptors) {
+        if (!features.packed()) {
+            return (int) chains & 0xFFFF;
+        }
+        final int half = (int) (descriptors % layout.size()) | (descriptors / layout.size() % 2 == 0 ? 0x8000 : 0);
+        return half << 16 | half;
+    }
+
+    /** Sets both free-running indices in memory of a split ring and lets the device resume there; for tests without the driver. */
     void setIndices(final int index) {
         memory.putLe16(layout.availGpa() + 2, index);
         memory.putLe16(layout.usedGpa() + 2, index);
