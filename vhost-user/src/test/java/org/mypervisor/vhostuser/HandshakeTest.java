@@ -12,9 +12,9 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.mypervisor.driversim.DriverQueue;
 import org.mypervisor.driversim.EventFd;
 import org.mypervisor.driversim.GuestMemoryFile;
-import org.mypervisor.driversim.SplitDriver;
 import org.mypervisor.driversim.Virtio;
 
 /** Whole sequences as QEMU 7.2 and DPDK virtio-user send them, in either role. */
@@ -30,27 +30,28 @@ class HandshakeTest {
     @TempDir
     Path folder;
 
-    @Test
-    void shouldStartAndStopRingsWhenQemuConnects() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldStartAndStopRingsWhenQemuConnects(final boolean packed) {
         try (TestPort port = TestPort.listening(folder)) {
             assertEquals(Endpoint.State.DOWN, port.endpoint.state());
-            port.frontend.connectLikeQemu();
+            port.frontend.want(TestPort.likeQemu(packed)).connectLikeQemu();
             assertEquals(OFFER, port.frontend.offered());
             port.layOutRings();
             assertEquals(Endpoint.State.DOWN, port.endpoint.state());
             port.frontend.startLikeQemu(port.memory, port.vrings);
             port.fence();
-            assertEquals(List.of("start 0 at 0", "start 1 at 0"), startsOf(port.recorder.takeEvents()));
+            assertEquals(startsAt(port, 0), startsOf(port.recorder.takeEvents()));
             assertEquals(Endpoint.State.UP, port.endpoint.state());
             assertEquals(port.frontend.features(), port.endpoint.features());
             port.assertRingsWork();
             port.assertRingsWork();
-            assertEquals(List.of(2, 2), basesOf(port));
+            assertEquals(List.of(port.baseAfter(2), port.baseAfter(2)), basesOf(port));
             assertEquals(List.of("stop 0", "stop 1"), port.recorder.takeEvents());
             assertEquals(Endpoint.State.DOWN, port.endpoint.state());
             port.frontend.startLikeQemu(port.memory, port.vrings);
             port.fence();
-            assertEquals(List.of("start 0 at 2", "start 1 at 2"), startsOf(port.recorder.takeEvents()));
+            assertEquals(startsAt(port, 2), startsOf(port.recorder.takeEvents()));
             port.assertRingsWork();
         }
     }
@@ -59,14 +60,19 @@ class HandshakeTest {
         return events.stream().filter(event -> event.startsWith("start")).toList();
     }
 
+    private static List<String> startsAt(final TestPort port, final int chains) {
+        return List.of("start 0 at " + port.baseAfter(chains), "start 1 at " + port.baseAfter(chains));
+    }
+
     private static List<Integer> basesOf(final TestPort port) {
         return java.util.Arrays.stream(port.frontend.stop(port.vrings)).boxed().toList();
     }
 
-    @Test
-    void shouldConnectWhenQemuListens() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldConnectWhenQemuListens(final boolean packed) {
         try (TestPort port = TestPort.connecting(folder)) {
-            port.frontend.connectLikeQemu();
+            port.frontend.want(TestPort.likeQemu(packed)).connectLikeQemu();
             port.layOutRings();
             port.frontend.startLikeQemu(port.memory, port.vrings);
             port.fence();
@@ -74,7 +80,7 @@ class HandshakeTest {
             port.frontend.setTimeout(Duration.ofSeconds(10));
             port.frontend.reconnectLikeQemu(port.memory, port.vrings);
             port.fence();
-            assertTrue(port.recorder.takeEvents().contains("start 1 at 1"));
+            assertTrue(port.recorder.takeEvents().contains("start 1 at " + port.baseAfter(1)));
             port.assertRingsWork();
         }
     }
@@ -88,7 +94,7 @@ class HandshakeTest {
             port.frontend.startLikeVirtioUser(memory, port.vrings);
             port.fence();
             assertEquals(Endpoint.State.UP, port.endpoint.state());
-            final SplitDriver transmitq = port.vrings[1];
+            final DriverQueue transmitq = port.vrings[1];
             transmitq.addOne(memory.allocate(64, 64), 64, false);
             transmitq.publishAndKick();
             assertEquals(1, port.recorder.run(0));
@@ -108,7 +114,7 @@ class HandshakeTest {
             port.frontend.want(Virtio.LIKE_VIRTIO_USER).connectLikeVirtioUser(1);
             port.layOutRings(memory);
             port.frontend.startLikeVirtioUser(memory, port.vrings);
-            final SplitDriver transmitq = port.vrings[1];
+            final DriverQueue transmitq = port.vrings[1];
             port.fence();
             for (int i = 0; i < 3; i++) {
                 transmitq.addOne(memory.allocate(64, 64), 64, false);
@@ -224,8 +230,7 @@ class HandshakeTest {
         try (TestPort port = TestPort.connected(folder)) {
             port.frontend.setFeatures(port.frontend.features());
             for (int index = 0; index < 2; index++) {
-                port.frontend.setVring(
-                        index, port.memory, port.vrings[index].ring().layout(), 0);
+                port.frontend.setVring(index, port.memory, port.vrings[index].layout(), 0);
                 port.frontend.setVringKick(
                         index, port.vrings[index].notifiers().kick().fd());
                 port.frontend.setVringCall(
@@ -275,7 +280,7 @@ class HandshakeTest {
             assertEquals(1, call.drain());
             port.frontend.setVringCallNoFd(1);
             port.fence();
-            final SplitDriver transmitq = port.vrings[1];
+            final DriverQueue transmitq = port.vrings[1];
             transmitq.addOne(0x120000, 64, false);
             transmitq.publish();
             assertEquals(1, port.recorder.run(0), "a driver without call descriptor polls");

@@ -230,8 +230,7 @@ class MemoryTableTest {
             port.memory.truncate(0);
             for (int lap = 0; lap < 20; lap++) {
                 for (int index = 0; index < 2; index++) {
-                    port.frontend.setVring(
-                            index, port.memory, port.vrings[index].ring().layout(), 0);
+                    port.frontend.setVring(index, port.memory, port.vrings[index].layout(), 0);
                     port.frontend.setVringKickNoFd(index);
                 }
                 port.fence();

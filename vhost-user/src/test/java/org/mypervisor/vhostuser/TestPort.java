@@ -6,21 +6,24 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import org.mypervisor.driversim.DriverQueue;
 import org.mypervisor.driversim.Frontend;
 import org.mypervisor.driversim.GuestMemoryFile;
 import org.mypervisor.driversim.SplitDriver;
-import org.mypervisor.driversim.SplitLayout;
+import org.mypervisor.driversim.Virtio;
 
 /** A started {@link Endpoint} with a recorder behind it, and a simulated front-end with memory and rings before it. */
 final class TestPort implements AutoCloseable {
     static final Duration TIMEOUT = Duration.ofSeconds(5);
     static final int RING_SIZE = 16;
+    /** Packed rings need not have a power of two. */
+    static final int PACKED_RING_SIZE = 7;
 
     final Recorder recorder = new Recorder();
     final Endpoint endpoint;
     final Frontend frontend;
     final GuestMemoryFile memory = GuestMemoryFile.likeQemu(4 << 20);
-    final SplitDriver[] vrings;
+    final DriverQueue[] vrings;
 
     private TestPort(final Path socket, final int pairs, final boolean weListen) {
         frontend = weListen ? Frontend.client(socket) : Frontend.server(socket);
@@ -35,7 +38,7 @@ final class TestPort implements AutoCloseable {
             throw new UncheckedIOException(e);
         }
         endpoint.start();
-        vrings = new SplitDriver[2 * pairs];
+        vrings = new DriverQueue[2 * pairs];
     }
 
     /** We listen; the front-end is not connected yet. */
@@ -54,18 +57,54 @@ final class TestPort implements AutoCloseable {
 
     /** A port with QEMU's connection, before any driver runs. */
     static TestPort connected(final Path folder) {
+        return connected(folder, Virtio.LIKE_QEMU);
+    }
+
+    /** As {@link #connected(Path)}, with QEMU and guest accepting no more than these features. */
+    static TestPort connected(final Path folder, final long features) {
         final TestPort port = listening(folder);
-        port.frontend.connectLikeQemu();
+        port.frontend.want(features).connectLikeQemu();
         port.layOutRings();
         return port;
     }
 
     /** A port whose driver runs the way QEMU starts it. */
     static TestPort running(final Path folder) {
-        final TestPort port = connected(folder);
+        return running(folder, Virtio.LIKE_QEMU);
+    }
+
+    static TestPort running(final Path folder, final long features) {
+        final TestPort port = connected(folder, features);
         port.frontend.startLikeQemu(port.memory, port.vrings);
         port.fence();
         return port;
+    }
+
+    /** What QEMU and a Linux guest accept, with or without {@code packed=on}. */
+    static long likeQemu(final boolean packed) {
+        return packed ? Virtio.LIKE_QEMU_PACKED : Virtio.LIKE_QEMU;
+    }
+
+    private int ringSize() {
+        return isPacked() ? PACKED_RING_SIZE : RING_SIZE;
+    }
+
+    boolean isPacked() {
+        return Virtio.has(frontend.features(), Virtio.VIRTIO_F_RING_PACKED);
+    }
+
+    /** What GET_VRING_BASE answers after so many chains of one descriptor. */
+    int baseAfter(final int chains) {
+        if (!isPacked()) {
+            return chains & 0xFFFF;
+        }
+        final int half = chains % ringSize() | (chains / ringSize() % 2 == 0 ? 0x8000 : 0);
+        return half << 16 | half;
+    }
+
+    /** The driver of a split ring. */
+    SplitDriver split(final int index) {
+        return (SplitDriver) vrings[index];
     }
 
     /** Fresh rings, for the features chosen by now. */
@@ -78,7 +117,7 @@ final class TestPort implements AutoCloseable {
             if (vrings[i] != null) {
                 vrings[i].close();
             }
-            vrings[i] = new SplitDriver(where, SplitLayout.allocate(where, RING_SIZE), frontend.features());
+            vrings[i] = DriverQueue.allocate(where, ringSize(), frontend.features());
         }
     }
 
@@ -91,7 +130,7 @@ final class TestPort implements AutoCloseable {
     void assertRingsWork() {
         final long gpa = 0x100000 + 0x20000;
         for (int index = 0; index < vrings.length; index++) {
-            final SplitDriver driver = vrings[index];
+            final DriverQueue driver = vrings[index];
             final int head = driver.addOne(gpa, 64, index % 2 == 0);
             driver.enableInterrupts();
             driver.publishAndKick();
@@ -133,7 +172,7 @@ final class TestPort implements AutoCloseable {
     @Override
     public void close() {
         try {
-            for (final SplitDriver vring : vrings) {
+            for (final DriverQueue vring : vrings) {
                 if (vring != null) {
                     vring.close();
                 }

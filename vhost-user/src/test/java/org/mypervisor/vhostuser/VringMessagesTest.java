@@ -21,6 +21,7 @@ import org.mypervisor.driversim.Frontend;
 import org.mypervisor.driversim.Message;
 import org.mypervisor.driversim.Region;
 import org.mypervisor.driversim.Request;
+import org.mypervisor.driversim.Virtio;
 import org.mypervisor.virtqueue.RingFault;
 
 /** Values in messages about rings and features: what is refused, and what a refusal leaves as it was. */
@@ -75,6 +76,44 @@ class VringMessagesTest {
     void shouldRefuseRingSize(final int size) {
         try (TestPort port = TestPort.connected(folder)) {
             assertRefused(port, Request.SET_VRING_NUM, Message.state(0, size));
+        }
+    }
+
+    /** virtio 1.2 §2.8: any size up to 32768, once the format is chosen. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, 255, 32767, 32768})
+    void shouldTakeOddRingSizeForPackedRingsOnly(final int size) {
+        try (TestPort port = TestPort.connected(folder, Virtio.LIKE_QEMU_PACKED)) {
+            if (Integer.bitCount(size) != 1) {
+                assertRefused(port, Request.SET_VRING_NUM, Message.state(0, size));
+                port.frontend.disconnect();
+                port.frontend.connectLikeQemu();
+            }
+            port.frontend.setFeatures(port.frontend.features());
+            port.frontend.setVringNum(0, size);
+            port.fence();
+            assertRefused(port, Request.SET_VRING_NUM, Message.state(0, 32769));
+        }
+        try (TestPort port = TestPort.connected(folder, Virtio.LIKE_QEMU_PACKED)) {
+            port.frontend.setFeatures(port.frontend.features());
+            for (final int wrong : new int[] {0, 65536, 0x8000_0000, -1}) {
+                assertRefused(port, Request.SET_VRING_NUM, Message.state(0, wrong));
+            }
+        }
+    }
+
+    /** Features without packed rings may be accepted later, for another driver: its ring of 7 cannot start. */
+    @Test
+    void shouldNotStartSplitRingOfOddSize() {
+        try (TestPort port = TestPort.running(folder, Virtio.LIKE_QEMU_PACKED)) {
+            port.frontend.stop(port.vrings);
+            port.frontend.setFeatures(port.frontend.features() & ~Virtio.mask(Virtio.VIRTIO_F_RING_PACKED));
+            for (int index = 0; index < 2; index++) {
+                port.frontend.setVringKick(
+                        index, port.vrings[index].notifiers().kick().fd());
+            }
+            port.fence();
+            assertTrue(!port.recorder.isStarted(0) && !port.recorder.isStarted(1));
         }
     }
 
@@ -185,7 +224,7 @@ class VringMessagesTest {
     void shouldRefuseToMoveRunningRing() {
         try (TestPort port = TestPort.running(folder)) {
             final Frontend frontend = port.frontend;
-            final var layout = port.vrings[1].ring().layout();
+            final var layout = port.vrings[1].layout();
             final long desc = port.memory.uvaOf(layout.descGpa());
             final long used = port.memory.uvaOf(layout.usedGpa());
             final long avail = port.memory.uvaOf(layout.availGpa());
@@ -287,7 +326,7 @@ class VringMessagesTest {
     @Test
     void shouldReportBrokenRingOnce() {
         try (TestPort port = TestPort.running(folder)) {
-            port.vrings[1].ring().writeAvailIdx(0x7000);
+            port.split(1).ring().writeAvailIdx(0x7000);
             port.recorder.run(0);
             assertEquals(RingFault.AVAIL_IDX_JUMP, port.recorder.ring(1).queue().fault());
             assertEquals(Endpoint.State.BROKEN, port.endpoint.state());

@@ -50,8 +50,9 @@ final class PackedPosition {
             }
             LockSupport.parkNanos(NANOS_BETWEEN_LOOKS);
         }
-        throw new IllegalArgumentException("the index of a packed ring was lost with the former back-end, which left the"
-                + " ring in no order; restart the guest's driver, or use packed=off");
+        throw new IllegalArgumentException(
+                "the index of a packed ring was lost with the former back-end, which left the"
+                        + " ring in no order; restart the guest's driver, or use packed=off");
     }
 
     private boolean isFound() {

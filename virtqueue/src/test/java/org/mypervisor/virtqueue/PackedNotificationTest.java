@@ -135,7 +135,9 @@ class PackedNotificationTest {
                     for (final TestRing each : new TestRing[] {ring, other}) {
                         each.packedRing().writeDriverEvent(step == 0 ? 0 : wish, step == 0 ? DESC : flags);
                     }
-                    for (int chains = 1 + random.nextInt(size); chains > 0 && ring.driver.freeDescriptors() > 0; chains--) {
+                    for (int chains = 1 + random.nextInt(size);
+                            chains > 0 && ring.driver.freeDescriptors() > 0;
+                            chains--) {
                         final long[] buffers =
                                 new long[2 * (1 + random.nextInt(Math.min(3, ring.driver.freeDescriptors())))];
                         java.util.Arrays.fill(buffers, TestRing.FIRST);

@@ -264,7 +264,10 @@ class PackedPositionTest {
     void shouldBelieveBaseThatCameFromUs(final int base) {
         try (TestRing ring = TestRing.transmitq(7, RingFeatures.PACKED)) {
             ring.offer(ring.buffer, 64);
-            assertEquals(base, Virtqueue.of(ring.mapping.memory(), ring.vringLayout(base, true)).base());
+            assertEquals(
+                    base,
+                    Virtqueue.of(ring.mapping.memory(), ring.vringLayout(base, true))
+                            .base());
         }
     }
 

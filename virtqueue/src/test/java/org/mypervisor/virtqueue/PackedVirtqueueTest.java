@@ -116,9 +116,7 @@ class PackedVirtqueueTest {
         }
         final Descriptor endless = new Descriptor(TestRing.FIRST, 1, NEXT);
         assertBreaksRing(
-                features,
-                RingFault.CHAIN_LOOP,
-                List.of(endless, endless, endless, endless, endless, endless, endless));
+                features, RingFault.CHAIN_LOOP, List.of(endless, endless, endless, endless, endless, endless, endless));
         if (!features.indirect()) {
             assertBreaksRing(features, RingFault.BAD_INDIRECT, List.of(table));
         }
@@ -156,7 +154,9 @@ class PackedVirtqueueTest {
 
     /** virtio 1.2 §2.8.7: "the device ignores … flags other than VIRTQ_DESC_F_WRITE" of a table's descriptors. */
     @ParameterizedTest
-    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = {RingFeatures.OF_PACKED, RingFeatures.WITH_INDIRECT})
+    @EnumSource(
+            mode = EnumSource.Mode.MATCH_ALL,
+            names = {RingFeatures.OF_PACKED, RingFeatures.WITH_INDIRECT})
     void shouldIgnoreFlagsInATable(final RingFeatures features) {
         try (TestRing ring = TestRing.receiveq(3, features)) {
             final long table = ring.memory.allocate(64, 16);
@@ -280,8 +280,7 @@ class PackedVirtqueueTest {
 
     private static void assertRefused(
             final TestRing ring, final String part, final long desc, final long driver, final long device) {
-        final Exception refused =
-                assertThrows(IllegalArgumentException.class, () -> build(ring, desc, driver, device));
+        final Exception refused = assertThrows(IllegalArgumentException.class, () -> build(ring, desc, driver, device));
         assertTrue(refused.getMessage().startsWith(part), refused.getMessage());
     }
 

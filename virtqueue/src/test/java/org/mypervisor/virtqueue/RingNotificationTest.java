@@ -135,7 +135,8 @@ class RingNotificationTest {
         final java.util.Random random = new java.util.Random(42);
         try (TestRing ring = TestRing.transmitq(16, EVENT_IDX)) {
             ring.setIndices(0xFF00);
-            final SlowDevice reference = new SlowDevice(ring.memory, ring.split().layout(), EVENT_IDX.mask, 0xFF00);
+            final SlowDevice reference =
+                    new SlowDevice(ring.memory, ring.split().layout(), EVENT_IDX.mask, 0xFF00);
             int index = 0xFF00;
             for (int step = 0; step < 20_000; step++) {
                 final int count = 1 + random.nextInt(16);

@@ -21,11 +21,10 @@ class VirtqueueTest {
     private static final int[] PACKED_SIZES = {3, 5, 7, 33, 100, 255, 1000, 32767};
 
     private static Stream<Arguments> sizesAndFeatures() {
-        return Stream.of(RingFeatures.values())
-                .flatMap(features -> IntStream.concat(
-                                IntStream.rangeClosed(0, 15).map(shift -> 1 << shift),
-                                IntStream.of(features.packed() ? PACKED_SIZES : new int[0]))
-                        .mapToObj(size -> Arguments.of(size, features)));
+        return Stream.of(RingFeatures.values()).flatMap(features -> IntStream.concat(
+                        IntStream.rangeClosed(0, 15).map(shift -> 1 << shift),
+                        IntStream.of(features.packed() ? PACKED_SIZES : new int[0]))
+                .mapToObj(size -> Arguments.of(size, features)));
     }
 
     @ParameterizedTest
@@ -56,8 +55,11 @@ class VirtqueueTest {
     void shouldFollowChainsOverTheEndOfTheRing(final RingFeatures features) {
         for (final int size : features.packed() ? new int[] {1, 3, 5, 7, 8, 33} : new int[] {1, 2, 8, 32}) {
             try (TestRing ring = TestRing.transmitq(size, features)) {
-                ring.memory.write(ring.buffer, IntStream.range(0, size).collect(
-                        () -> new java.io.ByteArrayOutputStream(), (b, i) -> b.write(i), (a, b) -> {}).toByteArray());
+                ring.memory.write(
+                        ring.buffer,
+                        IntStream.range(0, size)
+                                .collect(() -> new java.io.ByteArrayOutputStream(), (b, i) -> b.write(i), (a, b) -> {})
+                                .toByteArray());
                 long chains = 0;
                 long descriptors = 0;
                 for (int lap = 0; lap < 3 * size; lap++) {
@@ -106,7 +108,8 @@ class VirtqueueTest {
                 ring.completeNext(0);
                 assertEquals(0, ring.driver.usedWaiting());
                 assertTrue(ring.device.hasUnpublished());
-                assertEquals(0, ring.device.available(VringLayout.MAX_SIZE), "what is completed is not there once more");
+                assertEquals(
+                        0, ring.device.available(VringLayout.MAX_SIZE), "what is completed is not there once more");
                 ring.device.publish();
                 assertEquals(2, ring.driver.usedWaiting());
                 assertFalse(ring.device.hasUnpublished(), "nothing new to publish");
@@ -129,7 +132,9 @@ class VirtqueueTest {
             assertEquals(1, ring.chain().pieces(), "looks at the first chain again");
             assertFalse(ring.device.hasUnpublished());
             assertEquals(
-                    ring.baseAfter(0, 0), ring.device.base(), "GET_VRING_BASE tells what was completed, not what was seen");
+                    ring.baseAfter(0, 0),
+                    ring.device.base(),
+                    "GET_VRING_BASE tells what was completed, not what was seen");
             ring.restart();
             assertEquals(2, ring.consume(0));
             assertEquals(ring.baseAfter(2, 3), ring.device.base());
