@@ -108,11 +108,7 @@ final class QemuCells {
         }
         lab.ping(100, 1472);
         lab.transfer(10);
-        if (lab.has(RING_PACKED) && off.contains("indirect")) {
-            events.restartBackendThatLosesItsIndex();
-        } else {
-            events.restartBackend();
-        }
+        events.restartBackend();
         lab.ping(100, 56);
     }
 

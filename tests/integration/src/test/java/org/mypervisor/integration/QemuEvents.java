@@ -132,23 +132,6 @@ final class QemuEvents {
         lab.reach();
     }
 
-    /**
-     * A packed ring with chains of several descriptors may have lost its index; then one line says so, and the guest's
-     * driver has to start anew.
-     */
-    void restartBackendThatLosesItsIndex() throws IOException, InterruptedException {
-        lab.stopBackend();
-        lab.startBackend();
-        lab.backend().awaitControl();
-        lab.backend().awaitUp("b");
-        Waiting.until(
-                "port a is up, or says why not",
-                Duration.ofSeconds(30),
-                () -> lab.backend().port("a").get("state").asText().equals("up")
-                        || lab.backend().log().contains("index of a packed ring was lost"));
-        unbindAndBind();
-    }
-
     /** More memory while frames pass, then so little of the old that the new must carry them. */
     void plugMemory() throws IOException, InterruptedException {
         final Guest guest = lab.subject();
