@@ -8,99 +8,112 @@ import com.code_intelligence.jazzer.api.FuzzedDataProvider;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.util.ArrayList;
 import java.util.List;
-import org.mypervisor.driversim.Buffer;
-import org.mypervisor.driversim.GuestMemoryFile;
-import org.mypervisor.driversim.Region;
+import org.mypervisor.driversim.PackedLayout;
+import org.mypervisor.driversim.RingLayout;
 import org.mypervisor.driversim.SlowDevice;
+import org.mypervisor.driversim.SlowQueue;
 import org.mypervisor.driversim.SplitLayout;
 import org.mypervisor.virtqueue.DescriptorChain;
-import org.mypervisor.virtqueue.GuestMemory;
 import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.VirtioFeatures;
 import org.mypervisor.virtqueue.Virtqueue;
 import org.mypervisor.virtqueue.VringLayout;
 
 /**
- * Whatever a driver writes into descriptor table, available ring and indirect tables: the walk ends, no piece leaves
- * guest memory, and a chain is accepted or refused as the reference device does, virtio 1.2 §2.7.
+ * Whatever a driver writes into descriptor table or ring, available ring and indirect tables: the walk ends, no piece
+ * leaves guest memory, and a chain is accepted or refused as the reference device does, virtio 1.2 §2.7 and §2.8.
  */
 class ChainFuzzTest {
-    /** The last region ends where the address space does; the second begins where the first ends. */
-    private static final long[] GPAS_AND_SIZES = {0, 0x2000, 0x2000, 0x1000, 0x10000, 0x3000, -0x1000, 0x1000};
-
     private static final long INDIRECT_TABLE = 0x10000;
     private static final int[] SIZES = {1, 2, 4, 8, 16, 32, 64, 256};
+    private static final int[] PACKED_SIZES = {1, 2, 3, 5, 7, 8, 33, 100};
     private static final int NEXT = 1;
     private static final int INDIRECT = 4;
     private static final int MOST_CHAINS = 64;
     private static final int LEAST_ROOM_FOR_PIECES = 256;
-    private static final byte[] ZEROS = new byte[0x3000];
 
-    /** Made on first use: classes that are loaded before the fuzzer is ready are not guided by coverage. */
-    private static final class Guest {
-        static final GuestMemoryFile MEMORY = GuestMemoryFile.ofGpas(GPAS_AND_SIZES);
-        static final List<GuestMemory.Region> REGIONS = new ArrayList<>();
-        static final GuestMemory HOST;
-
-        static {
-            for (final Region region : MEMORY.table()) {
-                REGIONS.add(new GuestMemory.Region(
-                        region.gpa(),
-                        region.uva(),
-                        region.size(),
-                        GuardedPages.map(region.size(), MEMORY.fd(), region.mmapOffset())));
-            }
-            HOST = new GuestMemory(REGIONS);
-        }
-
-        static void clear() {
-            REGIONS.forEach(region -> MEMORY.write(region.gpa(), ZEROS, 0, (int) region.size()));
-        }
-    }
-
-    /** A range of guest memory within one region. */
-    private record Piece(long gpa, long length) {}
-
-    /** @param pieces null when refused; @param clear whether the text leaves no doubt about it */
-    private record Verdict(List<Piece> pieces, boolean clear, String why) {}
+    /**
+     * @param pieces null when refused
+     * @param clear whether the text leaves no doubt about it
+     * @param head as the reference took it, or below 0 when it did not come so far
+     */
+    private record Verdict(List<FuzzedGuest.Piece> pieces, boolean clear, String why, int head) {}
 
     private boolean writable;
     private long features;
-    private SplitLayout layout;
+    private RingLayout layout;
+    /** For SET_VRING_BASE of a packed ring. */
+    private int base;
+
+    private boolean baseIsOurs;
     private Virtqueue queue;
-    private SlowDevice reference;
+    private SlowQueue reference;
     /** Chains that were available before, without those taken since. */
     private int seen;
 
     @FuzzTest(maxDuration = "8s")
     void everyWalkEndsWithinGuestMemory(final FuzzedDataProvider data) {
-        Guest.clear();
+        FuzzedGuest.clear();
+        final boolean packed = data.consumeBoolean();
         writable = data.consumeBoolean();
         features = feature(data, VirtioFeatures.VIRTIO_F_INDIRECT_DESC)
                 | feature(data, VirtioFeatures.VIRTIO_F_EVENT_IDX)
                 | VirtioFeatures.bit(VirtioFeatures.VIRTIO_F_VERSION_1);
-        final FuzzedRing ring = new FuzzedRing(data, Guest.MEMORY);
-        final int size = SIZES[data.consumeInt(0, SIZES.length - 1)];
-        final boolean usual = data.consumeInt(0, 15) != 0;
-        layout = usual
-                ? new SplitLayout(size, 0, 0x1000, 0x1400)
-                : new SplitLayout(size, ring.gpa(), ring.gpa(), ring.gpa());
-        final int base = data.consumeBoolean() ? 0xFFFE : 0;
-        if (Guest.MEMORY.isMapped(layout.usedGpa(), 4)) {
-            Guest.MEMORY.write(layout.usedGpa() + 2, new byte[] {(byte) base, (byte) (base >> 8)});
+        final FuzzedRing ring = new FuzzedRing(data, FuzzedGuest.MEMORY);
+        if (packed) {
+            features |= VirtioFeatures.bit(VirtioFeatures.VIRTIO_F_RING_PACKED);
+            writePacked(data, ring);
+        } else {
+            writeSplit(data, ring);
         }
-        ring.write(layout, INDIRECT_TABLE, writable, base);
         queue = start();
         if (queue == null) {
             return;
         }
-        reference = new SlowDevice(Guest.MEMORY, layout, features, queue.base());
+        reference = reference();
         seen = 0;
         for (int i = 0; i < MOST_CHAINS && takeNext(); i++) {
             // Everything happens in the call.
         }
         queue.enableKicks();
         queue.isCallNeeded();
+    }
+
+    private void writeSplit(final FuzzedDataProvider data, final FuzzedRing ring) {
+        final int size = SIZES[data.consumeInt(0, SIZES.length - 1)];
+        final boolean usual = data.consumeInt(0, 15) != 0;
+        final SplitLayout split = usual
+                ? new SplitLayout(size, 0, 0x1000, 0x1400)
+                : new SplitLayout(size, ring.gpa(), ring.gpa(), ring.gpa());
+        layout = split;
+        final int index = data.consumeBoolean() ? 0xFFFE : 0;
+        if (FuzzedGuest.MEMORY.isMapped(layout.usedGpa(), 4)) {
+            FuzzedGuest.MEMORY.write(layout.usedGpa() + 2, new byte[] {(byte) index, (byte) (index >> 8)});
+        }
+        ring.write(split, INDIRECT_TABLE, writable, index);
+    }
+
+    private void writePacked(final FuzzedDataProvider data, final FuzzedRing ring) {
+        final int size = PACKED_SIZES[data.consumeInt(0, PACKED_SIZES.length - 1)];
+        final boolean usual = data.consumeInt(0, 15) != 0;
+        final PackedLayout packed = usual
+                ? new PackedLayout(size, 0, 0x1000, 0x1400)
+                : new PackedLayout(size, ring.gpa(), ring.gpa(), ring.gpa());
+        layout = packed;
+        final boolean wrap = data.consumeBoolean();
+        final int half = (data.consumeInt(0, 7) == 0 ? data.consumeInt(0, size) : 0) | (wrap ? 0x8000 : 0);
+        base = half << 16 | half;
+        // To look for a lost index takes a while.
+        baseIsOurs = data.consumeInt(0, 63) != 0;
+        ring.write(packed, INDIRECT_TABLE, writable, wrap);
+    }
+
+    private boolean isPacked() {
+        return layout instanceof PackedLayout;
+    }
+
+    private SlowQueue reference() {
+        return SlowQueue.of(FuzzedGuest.MEMORY, layout, features, queue.base());
     }
 
     private static long feature(final FuzzedDataProvider data, final int number) {
@@ -111,45 +124,45 @@ class ChainFuzzTest {
     private Virtqueue start() {
         final boolean eventIdx = VirtioFeatures.has(features, VirtioFeatures.VIRTIO_F_EVENT_IDX);
         final int event = eventIdx ? 2 : 0;
-        final boolean valid = isRingPart(layout.descGpa(), 16L * layout.size(), 16)
-                && isRingPart(layout.availGpa(), 4 + 2L * layout.size() + event, 2)
-                && isRingPart(layout.usedGpa(), 4 + 8L * layout.size() + event, 4);
+        final boolean valid = FuzzedGuest.isRingPart(layout.descGpa(), 16L * layout.size(), 16)
+                && (isPacked()
+                        ? FuzzedGuest.isRingPart(layout.availGpa(), 4, 4)
+                                && FuzzedGuest.isRingPart(layout.usedGpa(), 4, 4)
+                        : FuzzedGuest.isRingPart(layout.availGpa(), 4 + 2L * layout.size() + event, 2)
+                                && FuzzedGuest.isRingPart(layout.usedGpa(), 4 + 8L * layout.size() + event, 4));
+        final boolean lost = isPacked() && (!baseIsOurs || (base & 0x7FFF) >= layout.size());
         try {
             final Virtqueue started = Virtqueue.of(
-                    Guest.HOST,
+                    FuzzedGuest.HOST,
                     new VringLayout(
                             layout.size(),
-                            uva(layout.descGpa()),
-                            uva(layout.availGpa()),
-                            uva(layout.usedGpa()),
+                            FuzzedGuest.uva(layout.descGpa()),
+                            FuzzedGuest.uva(layout.availGpa()),
+                            FuzzedGuest.uva(layout.usedGpa()),
                             writable,
                             features,
-                            0,
-                            false));
+                            base,
+                            baseIsOurs));
             assertTrue(valid, () -> "started at " + layout);
             return started;
         } catch (final IllegalArgumentException e) {
-            assertTrue(!valid, () -> "refused: " + e.getMessage());
+            assertTrue(!valid || lost, () -> "refused: " + e.getMessage());
             return null;
         }
-    }
-
-    private static boolean isRingPart(final long gpa, final long length, final int alignment) {
-        return gpa % alignment == 0 && Guest.MEMORY.table().stream().anyMatch(region -> region.contains(gpa, length));
-    }
-
-    private static long uva(final long gpa) {
-        return Guest.MEMORY.isMapped(gpa, 1) ? Guest.MEMORY.uvaOf(gpa) : gpa;
     }
 
     /** Takes one chain with both devices; false when there is none or the ring broke. */
     private boolean takeNext() {
         queue.enableKicks();
+        if (isPacked()) {
+            assertEquals(reference.hasAvailable(), queue.available(1) != 0);
+            return reference.hasAvailable() && takeAvailable();
+        }
         final int available = queue.available(layout.size());
         final int expected;
         try {
-            expected = reference.available();
-        } catch (final SlowDevice.BrokenRing e) {
+            expected = ((SlowDevice) reference).available();
+        } catch (final SlowQueue.BrokenRing e) {
             assertEquals(RingFault.AVAIL_IDX_JUMP, queue.fault(), e::getMessage);
             return false;
         }
@@ -163,6 +176,10 @@ class ChainFuzzTest {
             return false;
         }
         seen = available - 1;
+        return takeAvailable();
+    }
+
+    private boolean takeAvailable() {
         final Verdict verdict = judge();
         final DescriptorChain chain = queue.newChain();
         final RingFault fault = queue.append() ? null : queue.appendFault();
@@ -172,77 +189,68 @@ class ChainFuzzTest {
             assertEquals(0, queue.available(layout.size()));
             return false;
         }
-        complete();
+        if (isPacked()) {
+            completePacked(verdict.head());
+        } else {
+            complete();
+        }
+        if ((reference.base() & 0xFFFF) != (queue.base() & 0xFFFF)) {
+            // It stopped at a chain that ours takes.
+            reference = reference();
+        }
         return true;
     }
 
     /** What the reference device makes of the next chain. */
     private Verdict judge() {
         try {
-            final SlowDevice.Taken taken = reference.take();
+            final int slot = reference.base() & 0x7FFF;
+            final SlowQueue.Taken taken = reference.take();
+            final int first = isPacked() ? slot : taken.head();
             if (taken.fault() != null) {
                 // Ours looks at the part of an indirect table that it needs, descriptor by descriptor.
-                return new Verdict(null, !taken.fault().startsWith("table outside memory"), taken.fault());
+                return new Verdict(
+                        null, !taken.fault().startsWith("table outside memory"), taken.fault(), taken.head());
             }
             final boolean wrongWay = !(writable ? taken.readable() : taken.writable()).isEmpty();
             return wrongWay
-                    ? new Verdict(null, true, "wrong direction")
+                    ? new Verdict(null, true, "wrong direction", taken.head())
                     : new Verdict(
-                            pieces(writable ? taken.writable() : taken.readable()),
-                            !cutsDescriptor(taken.head()),
-                            null);
-        } catch (final SlowDevice.BrokenRing e) {
+                            FuzzedGuest.pieces(writable ? taken.writable() : taken.readable()),
+                            !cutsDescriptor(first),
+                            null,
+                            taken.head());
+        } catch (final SlowQueue.BrokenRing e) {
             // Drivers do build indirect tables longer than a short queue, and ours takes them.
-            return new Verdict(null, !e.getMessage().startsWith("chain longer than the queue"), e.getMessage());
+            return new Verdict(null, !e.getMessage().contains("longer than the queue"), e.getMessage(), -1);
         } catch (final IndexOutOfBoundsException e) {
-            return new Verdict(null, true, "half a descriptor in one region, half in another");
+            return new Verdict(null, true, "half a descriptor in one region, half in another", -1);
         }
     }
 
     /** Whether a chain that the reference accepts has an indirect table with a descriptor half in the next region. */
     private boolean cutsDescriptor(final int head) {
         long desc = layout.descGpa() + 16L * head;
-        while ((Guest.MEMORY.le16(desc + 12) & INDIRECT) == 0) {
-            if ((Guest.MEMORY.le16(desc + 12) & NEXT) == 0) {
+        if (isPacked()) {
+            return (FuzzedGuest.MEMORY.le16(desc + 14) & INDIRECT) != 0 && FuzzedGuest.isTableCut(desc);
+        }
+        while ((FuzzedGuest.MEMORY.le16(desc + 12) & INDIRECT) == 0) {
+            if ((FuzzedGuest.MEMORY.le16(desc + 12) & NEXT) == 0) {
                 return false;
             }
-            desc = layout.descGpa() + 16L * Guest.MEMORY.le16(desc + 14);
+            desc = layout.descGpa() + 16L * FuzzedGuest.MEMORY.le16(desc + 14);
         }
-        final long table = Guest.MEMORY.le64(desc);
-        final long length = Guest.MEMORY.le32(desc + 8);
-        return table % 16 != 0 && Guest.MEMORY.table().stream().noneMatch(region -> region.contains(table, length));
-    }
-
-    private static List<Piece> pieces(final List<Buffer> buffers) {
-        final List<Piece> pieces = new ArrayList<>();
-        for (final Buffer buffer : buffers) {
-            long gpa = buffer.gpa();
-            for (long left = buffer.length(); left > 0; ) {
-                final long here = Math.min(left, toEndOfRegion(gpa));
-                pieces.add(new Piece(gpa, here));
-                gpa += here;
-                left -= here;
-            }
-        }
-        return pieces;
-    }
-
-    private static long toEndOfRegion(final long gpa) {
-        for (final Region region : Guest.MEMORY.table()) {
-            if (region.contains(gpa, 1)) {
-                return region.endGpa() - gpa;
-            }
-        }
-        throw new AssertionError("the reference accepted gpa 0x" + Long.toHexString(gpa));
+        return FuzzedGuest.isTableCut(desc);
     }
 
     private void compare(final Verdict verdict, final DescriptorChain chain, final RingFault fault) {
         final int room = Math.max(LEAST_ROOM_FOR_PIECES, layout.size());
-        final List<Piece> pieces = new ArrayList<>();
+        final List<FuzzedGuest.Piece> pieces = new ArrayList<>();
         long bytes = 0;
         for (int i = 0; i < chain.pieces(); i++) {
             assertTrue(chain.pieceLength(i) > 0);
-            pieces.add(new Piece(gpaOf(chain.pieceAddress(i), chain.pieceLength(i)), chain.pieceLength(i)));
+            pieces.add(new FuzzedGuest.Piece(
+                    FuzzedGuest.gpaOf(chain.pieceAddress(i), chain.pieceLength(i)), chain.pieceLength(i)));
             bytes += chain.pieceLength(i);
         }
         assertEquals(bytes, chain.bytes());
@@ -258,28 +266,27 @@ class ChainFuzzTest {
         }
     }
 
-    private static long gpaOf(final long host, final long length) {
-        for (final GuestMemory.Region region : Guest.REGIONS) {
-            final long offset = host - region.host();
-            if (Long.compareUnsigned(offset, region.size()) < 0 && length <= region.size() - offset) {
-                return region.gpa() + offset;
-            }
-        }
-        throw new AssertionError("a piece of " + length + " bytes lies outside guest memory");
-    }
-
     /** Gives the chain back and looks at what the driver gets to see. */
     private void complete() {
         final int slot = queue.base() & layout.size() - 1;
-        final int head = Guest.MEMORY.le16(layout.availGpa() + 4 + 2L * slot);
+        final int head = FuzzedGuest.MEMORY.le16(layout.availGpa() + 4 + 2L * slot);
         queue.complete(0, false);
         queue.publish();
         final long element = layout.usedGpa() + 4 + 8L * slot;
-        assertEquals(head, Guest.MEMORY.le32(element));
-        assertEquals(queue.base(), Guest.MEMORY.le16(layout.usedGpa() + 2));
-        if (reference.base() != queue.base()) {
-            // It stopped at a chain that ours takes.
-            reference = new SlowDevice(Guest.MEMORY, layout, features, queue.base());
+        assertEquals(head, FuzzedGuest.MEMORY.le32(element));
+        assertEquals(queue.base(), FuzzedGuest.MEMORY.le16(layout.usedGpa() + 2));
+    }
+
+    /** @param id of the buffer, or below 0: the reference does not know it */
+    private void completePacked(final int id) {
+        final int slot = queue.base() & 0x7FFF;
+        final int flags = (queue.base() & 0x8000) != 0 ? 0x8080 : 0;
+        queue.complete(0, false);
+        queue.publish();
+        final long used = layout.descGpa() + 16L * slot;
+        assertEquals(flags, FuzzedGuest.MEMORY.le16(used + 14));
+        if (id >= 0) {
+            assertEquals(id, FuzzedGuest.MEMORY.le16(used + 12));
         }
     }
 }

@@ -3,6 +3,7 @@ package org.mypervisor.fuzz;
 import com.code_intelligence.jazzer.api.FuzzedDataProvider;
 import java.util.List;
 import org.mypervisor.driversim.GuestMemory;
+import org.mypervisor.driversim.PackedLayout;
 import org.mypervisor.driversim.Region;
 import org.mypervisor.driversim.SplitLayout;
 
@@ -14,6 +15,9 @@ final class FuzzedRing {
     private static final int NEXT = 1;
     private static final int WRITE = 2;
     private static final int INDIRECT = 4;
+    private static final int AVAIL = 1 << 7;
+    private static final int USED = 1 << 15;
+    private static final int LAPS = AVAIL | USED;
     private static final int NEAR = 40;
 
     private final FuzzedDataProvider data;
@@ -40,7 +44,7 @@ final class FuzzedRing {
     }
 
     /**
-     * Descriptors in the ring's table and in an indirect one, then heads and the index.
+     * Descriptors in a split ring's table and in an indirect one, then heads and the index.
      *
      * @param table gpa of the indirect table
      * @param writable true for a receiveq
@@ -61,6 +65,29 @@ final class FuzzedRing {
         put16(layout.availGpa() + 2, base + heads & 0xFFFF);
         put16(layout.availGpa(), data.consumeInt(0, 1));
         put16(layout.availGpa() + 4 + 2L * layout.size(), base + data.consumeInt(0, NEAR) & 0xFFFF);
+    }
+
+    /**
+     * Descriptors in a packed ring and in an indirect table, and the driver's wish.
+     *
+     * @param wrap wrap counter of the lap in which most of them are available
+     */
+    void write(final PackedLayout layout, final long table, final boolean writable, final boolean wrap) {
+        final int descriptors = data.consumeInt(0, 2 * MOST_DESCRIPTORS);
+        for (int i = 0; i < descriptors; i++) {
+            final boolean own = data.consumeInt(0, 3) != 0;
+            final int slot = data.consumeInt(0, own ? layout.size() - 1 : MOST_DESCRIPTORS);
+            final long at = (own ? layout.descGpa() : table) + DESCRIPTOR * slot;
+            if (memory.isMapped(at, DESCRIPTOR)) {
+                descriptor(at, slot, table, writable);
+                final int flags = memory.le16(at + 12);
+                final int lap = data.consumeInt(0, 15) == 0 ? data.consumeInt(0, 0xFFFF) & LAPS : wrap ? AVAIL : USED;
+                put16(at + 12, data.consumeInt(0, 0xFFFF));
+                put16(at + 14, own ? flags & ~LAPS | lap : flags);
+            }
+        }
+        put16(layout.driverEventGpa(), data.consumeInt(0, 0xFFFF));
+        put16(layout.driverEventGpa() + 2, data.consumeInt(0, 3));
     }
 
     private void descriptor(final long at, final int slot, final long table, final boolean writable) {
