@@ -5,13 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** A driver that rewrites what it made available while we look: 134228ca39, 93ed2f49de, af584d21bf. */
 class DoubleFetchTest {
     private static final long RUN_NANOS = 300_000_000;
     private static final long GOOD = 64;
     private static final int INDIRECT = 4;
+    private static final int AVAIL = 1 << 7;
 
     /** Flips the second word of a descriptor between two values until the test is over. */
     private static void whileFlipping(
@@ -36,35 +38,40 @@ class DoubleFetchTest {
         }
     }
 
-    private static long word(final long length, final int flags, final int next) {
-        return length | (long) flags << 32 | (long) next << 48;
+    /** Length and flags of the first descriptor, which in a packed ring is available. */
+    private static long word(final TestRing ring, final long length, final int flags) {
+        return length | (ring.features.packed() ? (AVAIL | (long) flags) << 48 : (long) flags << 32);
     }
 
-    @Test
-    void shouldJudgeAndUseOneLengthWhenDescriptorChangesMeanwhile_134228ca39() throws InterruptedException {
-        try (TestRing ring = TestRing.transmitq(8, RingFeatures.PLAIN)) {
+    @ParameterizedTest
+    @EnumSource(names = {"PLAIN", "PACKED"})
+    void shouldJudgeAndUseOneLengthWhenDescriptorChangesMeanwhile_134228ca39(final RingFeatures features)
+            throws InterruptedException {
+        try (TestRing ring = TestRing.transmitq(8, features)) {
             ring.offer(TestRing.HOLE - GOOD, GOOD);
             final int[] outcomes = new int[2];
-            whileFlipping(ring, ring.layout.descGpa() + 8, word(GOOD, 0, 0), word(0x1_0000_0000L - GOOD, 0, 0), () -> {
-                ring.device.available(VringLayout.MAX_SIZE);
-                final DescriptorChain chain = ring.device.newChain();
-                final RingFault fault = ring.append();
-                assertEquals(fault == null ? GOOD : 0, chain.bytes());
-                assertEquals(fault == null ? null : RingFault.BUFFER_UNMAPPED, fault);
-                outcomes[fault == null ? 0 : 1]++;
-            });
+            whileFlipping(
+                    ring, ring.layout.descGpa() + 8, word(ring, GOOD, 0), word(ring, 0x1_0000_0000L - GOOD, 0), () -> {
+                        ring.device.available(VringLayout.MAX_SIZE);
+                        final DescriptorChain chain = ring.device.newChain();
+                        final RingFault fault = ring.append();
+                        assertEquals(fault == null ? GOOD : 0, chain.bytes());
+                        assertEquals(fault == null ? null : RingFault.BUFFER_UNMAPPED, fault);
+                        outcomes[fault == null ? 0 : 1]++;
+                    });
             assertTrue(outcomes[0] > 0 && outcomes[1] > 0, "the descriptor changed under our eyes");
         }
     }
 
     /** Flags and next come with the length: INDIRECT of the one value never meets the length of the other. */
-    @Test
-    void shouldJudgeFlagsTogetherWithLength() throws InterruptedException {
-        try (TestRing ring = TestRing.transmitq(8, RingFeatures.INDIRECT)) {
+    @ParameterizedTest
+    @EnumSource(names = {"INDIRECT", "PACKED_INDIRECT"})
+    void shouldJudgeFlagsTogetherWithLength(final RingFeatures features) throws InterruptedException {
+        try (TestRing ring = TestRing.transmitq(8, features)) {
             final long table = ring.driver.writeTable(0, ring.buffers(ring.buffer, 10, ring.buffer + 10, 22));
             ring.offer(table, 33);
             final int[] outcomes = new int[2];
-            whileFlipping(ring, ring.layout.descGpa() + 8, word(33, 0, 0), word(32, INDIRECT, 0), () -> {
+            whileFlipping(ring, ring.layout.descGpa() + 8, word(ring, 33, 0), word(ring, 32, INDIRECT), () -> {
                 final DescriptorChain chain = ring.device.newChain();
                 ring.device.available(VringLayout.MAX_SIZE);
                 final RingFault fault = ring.append();
