@@ -14,6 +14,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mypervisor.driversim.Buffer;
 import org.mypervisor.driversim.Descriptor;
+import org.mypervisor.driversim.PackedBase;
 import org.mypervisor.driversim.PackedRing;
 import org.mypervisor.driversim.UsedElement;
 
@@ -198,23 +199,27 @@ class PackedVirtqueueTest {
     /** Looks at memory between the stores of a publication: a driver may look at any time. */
     @Test
     void shouldShowAllBuffersOfAFrameTogether() throws InterruptedException {
-        final int frame = 5;
-        try (TestRing ring = TestRing.receiveq(33, RingFeatures.PACKED)) {
+        final int frame = 500;
+        try (TestRing ring = TestRing.receiveq(3 * frame + 1, RingFeatures.PACKED)) {
             final AtomicReference<Throwable> wrong = new AtomicReference<>();
-            final int frames = 20_000;
-            for (int i = 0; i < 6 * frame; i++) {
+            final int frames = 500;
+            for (int i = 0; i < 3 * frame; i++) {
                 ring.driver.addOne(ring.buffer, 64, true);
             }
             ring.driver.publish();
             final Thread driver = new Thread(() -> {
                 for (int done = 0; done < frames * frame && wrong.get() == null && !Thread.interrupted(); ) {
-                    if (!ring.driver.nextUsed()) {
+                    final PackedBase at = ring.packed().position();
+                    final int first = at.usedIdx();
+                    final int last = (first + frame - 1) % ring.layout.size();
+                    if (!isUsed(ring, first, at.usedWrap())) {
                         continue;
                     }
-                    for (int i = 1; i < frame; i++) {
-                        if (!ring.driver.nextUsed()) {
-                            wrong.set(new AssertionError("buffer " + i + " of the frame is missing, " + ring.driver));
-                        }
+                    if (!isUsed(ring, last, at.usedWrap() == last > first)) {
+                        wrong.set(new AssertionError("the last buffer of the frame is missing, " + ring.driver));
+                    }
+                    for (int i = 0; i < frame; i++) {
+                        ring.driver.nextUsed();
                     }
                     done += frame;
                     for (int i = 0; i < frame; i++) {
@@ -246,6 +251,10 @@ class PackedVirtqueueTest {
             assertNull(wrong.get());
             assertNull(ring.device.fault());
         }
+    }
+
+    private static boolean isUsed(final TestRing ring, final int slot, final boolean wrap) {
+        return (ring.packedRing().flags(slot) & USED) == (wrap ? USED : 0);
     }
 
     @ParameterizedTest
