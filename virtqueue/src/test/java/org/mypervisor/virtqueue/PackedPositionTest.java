@@ -224,6 +224,24 @@ class PackedPositionTest {
         }
     }
 
+    /** A burst is written and its first descriptor is not, which comes last. */
+    @Test
+    void shouldLookAgainWhenTheDriverIsInTheMidstOfABurst() throws InterruptedException {
+        try (TestRing ring = TestRing.transmitq(8, RingFeatures.PACKED)) {
+            ring.offer(ring.buffer, 64);
+            assertEquals(1, ring.consume(0));
+            ring.driver.addOne(ring.buffer, 64, false);
+            ring.driver.addOne(ring.buffer, 64, false);
+            final Thread driver = new Thread(() -> {
+                java.util.concurrent.locks.LockSupport.parkNanos(3_000_000);
+                ring.driver.publish();
+            });
+            driver.start();
+            assertPosition(ring, 1);
+            driver.join();
+        }
+    }
+
     /** First in place, last written: whoever dies in between leaves a frame that nobody can complete. */
     @Test
     void shouldRefuseRingWithHalfAFrame() {
