@@ -63,19 +63,22 @@ final class FullDiskTest {
         }
     }
 
-    /** Several times: what was set aside for the bookkeeping of files becomes free when they are on the disk. */
+    /** What was set aside for the bookkeeping of files becomes free when they are on the disk, so once is not enough. */
     private void fill() throws Exception {
-        for (int i = 0; i < 5; i++) {
+        int vain = 0;
+        for (int i = 0; vain < 3; i++) {
+            final long[] written = new long[1];
             try (RandomAccessFile rest =
                     new RandomAccessFile(disk.resolve("rest" + i).toFile(), "rw")) {
                 final byte[] block = new byte[1024];
                 assertThrows(IOException.class, () -> {
-                    for (; ; ) {
+                    for (; ; written[0]++) {
                         rest.write(block);
                     }
                 });
             }
             assertTrue(run("sync", "-f", disk.toString()));
+            vain = written[0] == 0 ? vain + 1 : 0;
         }
     }
 
