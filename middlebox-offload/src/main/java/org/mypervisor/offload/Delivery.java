@@ -1,7 +1,7 @@
 package org.mypervisor.offload;
 
 import org.mypervisor.offload.gso.OffloadRequest;
-import org.mypervisor.vhostuser.Vring;
+import org.mypervisor.virtqueue.Virtqueue;
 
 /**
  * The far end of a wire: finds room for a frame in the destination, decides how long it may wait for it, and counts what
@@ -53,28 +53,28 @@ final class Delivery {
      *
      * @param to the destination's ring, or null while it is not up
      */
-    int begin(final Vring to, final int frameLength) {
+    int begin(final Virtqueue to, final int frameLength) {
         final int outcome = reserve(to, frameLength);
         if (outcome == READY) {
-            contents.putNetHdr(to.queue().netHdrSize(), buffers.count());
+            contents.putNetHdr(to.netHdrSize(), buffers.count());
         }
         return outcome;
     }
 
     /** As {@link #begin(Vring, int)}, for a frame that leaves something to its receiver. */
-    int begin(final Vring to, final int frameLength, final OffloadRequest request) {
+    int begin(final Virtqueue to, final int frameLength, final OffloadRequest request) {
         final int outcome = reserve(to, frameLength);
         if (outcome == READY) {
-            contents.putNetHdr(to.queue().netHdrSize(), buffers.count(), request);
+            contents.putNetHdr(to.netHdrSize(), buffers.count(), request);
         }
         return outcome;
     }
 
-    private int reserve(final Vring to, final int frameLength) {
-        if (to == null || to.queue().fault() != null) {
+    private int reserve(final Virtqueue to, final int frameLength) {
+        if (to == null || to.fault() != null) {
             return DropReason.DOWN.ordinal();
         }
-        final int outcome = buffers.reserve(to.queue(), to.queue().netHdrSize() + frameLength, destination);
+        final int outcome = buffers.reserve(to, to.netHdrSize() + frameLength, destination);
         if (outcome == ReceiveBuffers.RESERVED) {
             congested = false;
             contents.begin(buffers.chain());
@@ -92,9 +92,8 @@ final class Delivery {
     }
 
     /** Hands the filled buffers over, to be seen by the driver at the end of the turn. */
-    void end(final Vring to, final int frameLength) {
-        buffers.complete(to.queue(), to.queue().netHdrSize() + frameLength);
-        waiting = false;
+    void end(final Virtqueue to, final int frameLength) {
+        buffers.complete(to, to.netHdrSize() + frameLength);
     }
 
     /** A frame has gone, in one or, as segments, in several of those. */

@@ -17,10 +17,14 @@ final class ReceiveBuffers {
     /** So many malformed buffers were met that the next turn shall go on. */
     static final int LATER = -2;
 
+    /** Merged buffers of one frame. Even buffers of 64 bytes hold the longest frame. */
+    private static final int MAX_MERGED = 1024;
+
     /** Malformed chains that are given back in one turn: what a hostile driver can cost the others. */
     private static final int MAX_BAD_PER_TURN = 32;
 
-    private final int[] bytes = new int[Virtqueue.MAX_APPENDED];
+    private final int[] tokens = new int[MAX_MERGED];
+    private final int[] bytes = new int[MAX_MERGED];
     private DescriptorChain chain;
     private int count;
     private int badInTurn;
@@ -47,18 +51,29 @@ final class ReceiveBuffers {
      */
     int reserve(final Virtqueue queue, final int needed, final Port port) {
         chain = queue.newChain();
+        final int token = queue.append();
+        tokens[0] = token;
+        count = 1;
+        // Nearly always the first buffer does.
+        return token >= 0 && chain.bytes() >= needed ? RESERVED : reserveMore(queue, needed, port);
+    }
+
+    /** Goes on behind the first look into the ring, whatever that found. */
+    private int reserveMore(final Virtqueue queue, final int needed, final Port port) {
+        int token = tokens[0];
+        int before = 0;
         count = 0;
         while (true) {
-            final int before = chain.bytes();
             final RingFault fault;
-            if (queue.append()) {
+            if (token >= 0) {
+                tokens[count] = token;
                 bytes[count++] = chain.bytes() - before;
                 // The header lies in the first buffer as a whole, virtio 1.2 §5.1.6.3.1.
                 fault = count == 1 && chain.bytes() < queue.netHdrSize() ? RingFault.HEADER_SHORT : null;
-            } else if (queue.appendFault() == null || queue.fault() != null) {
+            } else if (token == Virtqueue.NONE || queue.fault() != null) {
                 return outOfBuffers(queue);
             } else {
-                bytes[count++] = 0;
+                tokens[count++] = queue.malformedToken();
                 fault = queue.appendFault();
             }
             if (fault != null) {
@@ -69,9 +84,11 @@ final class ReceiveBuffers {
                 }
             } else if (chain.bytes() >= needed) {
                 return RESERVED;
-            } else if (!queue.isMergeable()) {
+            } else if (!queue.isMergeable() || count == MAX_MERGED) {
                 return DropReason.TOO_BIG.ordinal();
             }
+            before = chain.bytes();
+            token = queue.append();
         }
     }
 
@@ -80,12 +97,12 @@ final class ReceiveBuffers {
         if (queue.fault() != null) {
             return DropReason.DOWN.ordinal();
         }
-        return (count == Math.min(queue.size(), bytes.length) ? DropReason.TOO_BIG : DropReason.NO_BUFFER).ordinal();
+        return (count == queue.size() ? DropReason.TOO_BIG : DropReason.NO_BUFFER).ordinal();
     }
 
     private void giveBack(final Virtqueue queue) {
         for (int i = 0; i < count; i++) {
-            queue.complete(0, false);
+            queue.complete(tokens[i], 0);
         }
         chain = queue.newChain();
         count = 0;
@@ -93,10 +110,14 @@ final class ReceiveBuffers {
 
     /** Completes the reserved buffers, filled one after the other with so many bytes in all. */
     void complete(final Virtqueue queue, final int written) {
+        if (count == 1) {
+            queue.complete(tokens[0], written);
+            return;
+        }
         int left = written;
         for (int i = 0; i < count; i++) {
             final int here = Math.min(left, bytes[i]);
-            queue.complete(here, i != 0);
+            queue.complete(tokens[i], here);
             left -= here;
         }
     }

@@ -4,10 +4,10 @@ import org.mypervisor.offload.gso.GuestOffloads.Treatment;
 import org.mypervisor.offload.gso.InternetChecksum;
 import org.mypervisor.offload.gso.OffloadRequest;
 import org.mypervisor.offload.gso.Segmenter;
-import org.mypervisor.vhostuser.Vring;
 import org.mypervisor.virtqueue.DescriptorChain;
 import org.mypervisor.virtqueue.RawMemory;
 import org.mypervisor.virtqueue.VirtioNetHdr;
+import org.mypervisor.virtqueue.Virtqueue;
 
 /**
  * The frame at the head of a wire if its driver left a checksum or segmentation to the device, virtio 1.2 §5.1.6.2: goes
@@ -78,7 +78,7 @@ final class UnfinishedFrame {
      * @param packet its first bytes, which were judged
      * @return as {@link Delivery#begin}, {@link Element#PASS} when it has gone, or {@link #REFUSED}
      */
-    int deliver(final DescriptorChain chain, final int netHdrSize, final Packet packet, final Vring to) {
+    int deliver(final DescriptorChain chain, final int netHdrSize, final Packet packet, final Virtqueue to) {
         if (state == State.AS_SENT) {
             final int outcome = deliverAsSent(chain, netHdrSize, packet, to);
             if (state == State.AS_SENT) {
@@ -91,7 +91,8 @@ final class UnfinishedFrame {
     }
 
     /** Passes the frame on; or prepares what has to be done instead, if that is possible, and moves on to that state. */
-    private int deliverAsSent(final DescriptorChain chain, final int netHdrSize, final Packet packet, final Vring to) {
+    private int deliverAsSent(
+            final DescriptorChain chain, final int netHdrSize, final Packet packet, final Virtqueue to) {
         final int frameLength = packet.frameLength();
         if (to == null) {
             return DropReason.DOWN.ordinal();
@@ -125,13 +126,13 @@ final class UnfinishedFrame {
         return REFUSED;
     }
 
-    private int end(final int frameLength, final Vring to) {
+    private int end(final int frameLength, final Virtqueue to) {
         delivery.end(to, frameLength);
         delivery.sent(frameLength);
         return Element.PASS;
     }
 
-    private int deliverCopy(final int frameLength, final Vring to) {
+    private int deliverCopy(final int frameLength, final Virtqueue to) {
         final int outcome = delivery.begin(to, frameLength);
         if (outcome != Delivery.READY) {
             return outcome;
@@ -141,7 +142,7 @@ final class UnfinishedFrame {
     }
 
     /** Of a frame that is dropped half way, the segments that went stay where they are: TCP sends the others again. */
-    private int deliverSegments(final int frameLength, final Vring to) {
+    private int deliverSegments(final int frameLength, final Virtqueue to) {
         do {
             if (segmentsInTurn == SEGMENTS_PER_TURN) {
                 return Delivery.WAIT;
@@ -154,6 +155,7 @@ final class UnfinishedFrame {
             delivery.contents().put(segmenter.headerAddress(), segmenter.headerLength());
             delivery.contents().put(segmenter.payloadAddress(), segmenter.payloadLength());
             delivery.end(to, length);
+            delivery.newFrame();
             segmentsInTurn++;
         } while (segmenter.next());
         delivery.sent(frameLength);

@@ -34,9 +34,11 @@ final class Wire {
     private final UnfinishedFrame unfinished;
 
     /** The ring whose next chain is loaded and judged below, or null when none is. */
-    private Vring loadedFrom;
+    private Virtqueue loadedFrom;
 
     private DescriptorChain chain;
+    private int token;
+    private int frameLength;
     private int verdict;
     /** The loaded frame leaves something to us or to its receiver. */
     private boolean isUnfinished;
@@ -44,6 +46,9 @@ final class Wire {
     private int frames;
     private long frameBytes;
     private boolean suspended;
+
+    /** Whether frames may pass, the same for all of a turn. */
+    private int gate;
 
     /**
      * @param path null when the source has none: its frames are taken and dropped
@@ -64,31 +69,35 @@ final class Wire {
      * @return chains taken, mostly frames
      */
     int forward() {
-        final Vring from = ends.from();
-        if (from == null || suspended) {
+        final Vring source = ends.from();
+        if (source == null || suspended) {
             return 0;
         }
-        final int count = from.queue().available(BURST);
+        // In locals all the way down, the compiler looks once at which of the two formats they have.
+        final Virtqueue from = source.queue();
+        final int count = from.available(BURST);
         if (count == 0) {
             return 0;
         }
-        final Vring to = ends.to();
+        final Vring sink = ends.to();
+        final Virtqueue to = sink == null ? null : sink.queue();
+        gate = ends.gate();
         delivery.beginTurn();
         unfinished.beginTurn();
         int done = 0;
         while (done < count && forwardNext(from, to)) {
             done++;
         }
-        settle(from, to);
+        settle(source, sink);
         return unfinished.hasProgress() ? Math.max(done, 1) : done;
     }
 
     /** Takes the next frame to its end; false when it has to wait or the source ring broke. */
-    private boolean forwardNext(final Vring from, final Vring to) {
+    private boolean forwardNext(final Virtqueue from, final Virtqueue to) {
         if (loadedFrom != from && !load(from)) {
             return false;
         }
-        int fate = verdict == Element.PASS ? deliver(from.queue(), to) : verdict;
+        int fate = verdict == Element.PASS ? deliver(from, to) : verdict;
         if (fate == Delivery.WAIT) {
             return false;
         }
@@ -97,10 +106,10 @@ final class Wire {
             fate = NO_FRAME;
         }
         loadedFrom = null;
-        from.queue().complete(0, false);
+        from.complete(token, 0);
         if (fate != NO_FRAME) {
             frames++;
-            frameBytes += chain.bytes() - from.queue().netHdrSize();
+            frameBytes += frameLength;
             if (fate != Element.PASS) {
                 ends.countDrop(fate, path);
             }
@@ -109,14 +118,18 @@ final class Wire {
     }
 
     /** Looks at the next chain, if there is one, and judges it, once, however long it then waits. */
-    private boolean load(final Vring from) {
-        final Virtqueue queue = from.queue();
+    private boolean load(final Virtqueue queue) {
         chain = queue.newChain();
-        final boolean appended = queue.append();
-        if (!appended && (queue.appendFault() == null || queue.fault() != null)) {
+        token = queue.append();
+        RingFault fault = null;
+        if (token >= 0) {
+            fault = faultOf(queue.netHdrSize());
+        } else if (token == Virtqueue.NONE || queue.fault() != null) {
             return false;
+        } else {
+            token = queue.malformedToken();
+            fault = queue.appendFault();
         }
-        final RingFault fault = appended ? faultOf(queue.netHdrSize()) : queue.appendFault();
         if (fault == null) {
             delivery.newFrame();
             verdict = judge(queue.netHdrSize());
@@ -124,12 +137,12 @@ final class Wire {
             source.faults[fault.ordinal()].add(1);
             verdict = NO_FRAME;
         }
-        loadedFrom = from;
+        loadedFrom = queue;
         return true;
     }
 
     private RingFault faultOf(final int netHdrSize) {
-        final int frameLength = chain.bytes() - netHdrSize;
+        frameLength = chain.bytes() - netHdrSize;
         if (frameLength <= 0) {
             return RingFault.HEADER_SHORT;
         }
@@ -141,11 +154,10 @@ final class Wire {
     }
 
     private int judge(final int netHdrSize) {
-        final int gate = ends.gate();
         if (gate != Element.PASS || (elements.length == 0 && !isUnfinished)) {
             return gate;
         }
-        packet.load(chain.bytes() - netHdrSize);
+        packet.load(frameLength);
         FrameCopy.gather(chain, netHdrSize, packet.address(), packet.snapshotLength());
         return judge(packet);
     }
@@ -160,11 +172,10 @@ final class Wire {
         return Element.PASS;
     }
 
-    private int deliver(final Virtqueue from, final Vring to) {
+    private int deliver(final Virtqueue from, final Virtqueue to) {
         if (isUnfinished) {
             return unfinished.deliver(chain, from.netHdrSize(), packet, to);
         }
-        final int frameLength = chain.bytes() - from.netHdrSize();
         final int outcome = delivery.begin(to, frameLength);
         if (outcome != Delivery.READY) {
             return outcome;
@@ -205,7 +216,8 @@ final class Wire {
      * @param own where the frame is, all of it
      */
     void inject(final Packet own) {
-        final Vring to = ends.to();
+        final Vring sink = ends.to();
+        final Virtqueue to = sink == null ? null : sink.queue();
         int fate = ends.gateWhateverTheSource();
         if (fate == Element.PASS) {
             fate = judge(own);
@@ -222,12 +234,13 @@ final class Wire {
         } else {
             ends.countDrop(fate == Delivery.WAIT ? DropReason.NO_BUFFER.ordinal() : fate, path);
         }
-        settle(ends.from(), to);
+        settle(ends.from(), sink);
     }
 
     /** Whether a frame waits in the source ring for a receive buffer. */
     boolean isWaiting() {
-        return delivery.isWaiting() && loadedFrom != null && loadedFrom == ends.from();
+        final Vring from = ends.from();
+        return delivery.isWaiting() && from != null && loadedFrom == from.queue();
     }
 
     /** Asks the source's driver to kick; true when there is something to do already. Before the worker sleeps. */

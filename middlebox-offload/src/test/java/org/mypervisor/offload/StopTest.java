@@ -37,8 +37,7 @@ final class StopTest {
     private void completeOneAndSuspend() {
         final Virtqueue queue = port.transmitq(0).queue();
         queue.newChain();
-        queue.append();
-        queue.complete(0, false);
+        queue.complete(queue.append(), 0);
     }
 
     private int usedIdxAfterStop(final boolean broken) throws IOException {

@@ -67,8 +67,9 @@ final class Recorder implements DataPlane {
             final Virtqueue queue = vring.queue();
             while (queue.available(1) != 0) {
                 queue.newChain();
-                if (queue.append() || queue.fault() == null) {
-                    queue.complete(bytesWritten, false);
+                final int token = queue.append();
+                if (queue.fault() == null) {
+                    queue.complete(token >= 0 ? token : queue.malformedToken(), bytesWritten);
                     count++;
                 }
             }

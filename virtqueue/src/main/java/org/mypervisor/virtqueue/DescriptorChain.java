@@ -33,8 +33,6 @@ public final class DescriptorChain {
     private final GuestMemory memory;
     private int pieces;
     private int bytes;
-    private int markedPieces;
-    private int markedBytes;
 
     /**
      * @param queueSize descriptors of the ring, which bound a chain's length
@@ -78,16 +76,12 @@ public final class DescriptorChain {
         bytes = 0;
     }
 
-    /** Remembers the end of the list, for {@link #rollback}. */
-    void mark() {
-        markedPieces = pieces;
-        markedBytes = bytes;
-    }
-
-    /** Takes back what was added since {@link #mark}. */
-    void rollback() {
-        pieces = markedPieces;
-        bytes = markedBytes;
+    /** Takes back the pieces behind the first so many. */
+    void rollback(final int first) {
+        while (pieces > first) {
+            pieces--;
+            bytes -= pieceLength[pieces];
+        }
     }
 
     /**

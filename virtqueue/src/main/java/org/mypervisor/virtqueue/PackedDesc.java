@@ -82,6 +82,11 @@ final class PackedDesc {
         return availBit(flags) == wrap && usedBit(flags) != wrap;
     }
 
+    /** virtio 1.2 §2.8.1: used in the lap with this wrap counter. */
+    static boolean isUsed(final int flags, final boolean wrap) {
+        return availBit(flags) == wrap && usedBit(flags) == wrap;
+    }
+
     /** Flags of a used descriptor; WRITE says that {@code len} has a meaning, §2.8.5. */
     static int usedFlags(final boolean wrap, final int len) {
         return (wrap ? VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED : 0) | (len != 0 ? VirtqDesc.VIRTQ_DESC_F_WRITE : 0);

@@ -10,7 +10,6 @@ import static org.mypervisor.virtqueue.VirtqDesc.VIRTQ_DESC_F_NEXT;
  * there. Owned by the worker thread of its queue. Nothing here allocates or throws.
  */
 final class PackedDescriptors {
-    private final DescriptorChain chain;
     private final GuestMemory memory;
     private final long desc;
     private final int size;
@@ -28,13 +27,7 @@ final class PackedDescriptors {
      * @param size its descriptors
      * @param indirectAllowed whether VIRTIO_F_INDIRECT_DESC was negotiated
      */
-    PackedDescriptors(
-            final DescriptorChain chain,
-            final GuestMemory memory,
-            final long desc,
-            final int size,
-            final boolean indirectAllowed) {
-        this.chain = chain;
+    PackedDescriptors(final GuestMemory memory, final long desc, final int size, final boolean indirectAllowed) {
         this.memory = memory;
         this.desc = desc;
         this.size = size;
@@ -58,8 +51,8 @@ final class PackedDescriptors {
      * @param most descriptors of the ring that it can take, above 0
      * @return null, or what is wrong; then the list is as it was before
      */
-    RingFault append(final int first, final long firstWord, final int most) {
-        chain.mark();
+    RingFault append(final DescriptorChain chain, final int first, final long firstWord, final int most) {
+        final int pieces = chain.pieces();
         final int limit = Math.min(most, DescriptorChain.MAX_DESCRIPTORS);
         RingFault fault = null;
         int slot = first;
@@ -72,7 +65,7 @@ final class PackedDescriptors {
                     fault = RingFault.BAD_INDIRECT;
                     break;
                 }
-                fault = walkTable(PackedDesc.addr(address(slot)), PackedDesc.len(word));
+                fault = walkTable(chain, PackedDesc.addr(address(slot)), PackedDesc.len(word));
             } else if (fault == null) {
                 fault = chain.add(PackedDesc.addr(address(slot)), PackedDesc.len(word), flags);
             }
@@ -88,7 +81,7 @@ final class PackedDescriptors {
             word = PackedDesc.lenIdFlags(address(slot));
         }
         if (fault != null) {
-            chain.rollback();
+            chain.rollback(pieces);
         }
         return fault;
     }
@@ -98,7 +91,7 @@ final class PackedDescriptors {
     }
 
     /** virtio 1.2 §2.8.7: all descriptors of the table, in order. Of their flags all but WRITE are ignored. */
-    private RingFault walkTable(final long gpa, final long length) {
+    private RingFault walkTable(final DescriptorChain chain, final long gpa, final long length) {
         final long entries = length / PackedDesc.SIZE;
         if (!indirectAllowed || entries == 0 || length % PackedDesc.SIZE != 0 || entries > chain.capacity()) {
             return RingFault.BAD_INDIRECT;

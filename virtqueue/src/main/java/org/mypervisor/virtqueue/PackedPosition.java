@@ -72,15 +72,22 @@ final class PackedPosition {
         return areChainsOutstanding(driver + done, driver + size);
     }
 
-    /** Whether chains follow each other in this range of which none is marked beyond what a begun completion marks. */
+    /**
+     * Whether chains to be done follow each other in this range, none of them marked beyond what a begun completion marks.
+     * Behind the first one there may be used descriptors: a publication writes it last.
+     */
     private boolean areChainsOutstanding(final int from, final int to) {
         final int size = flags.length;
         int slot = from;
         while (slot < to && isOutstanding(slot % size)) {
+            final boolean first = slot == from;
             while (slot < to - 1 && (flags[slot % size] & VirtqDesc.VIRTQ_DESC_F_NEXT) != 0) {
                 slot++;
             }
             slot++;
+            while (first && slot < to && !isOutstanding(slot % size)) {
+                slot++;
+            }
         }
         return slot == to;
     }

@@ -6,13 +6,14 @@ package org.mypervisor.virtqueue;
  * <p>Because chains are completed in order, a chain's used descriptor takes the place of its first available one, and
  * one position serves for both: {@link #next} in the lap {@link #wrap}.
  *
- * <p>Used descriptors are kept back until {@link #publish} and then written in their order, and the descriptors that a
- * driver skips are marked too, so that whenever this process ends, the ring says how far it got
- * ({@link PackedPosition}).
+ * <p>Used descriptors are kept back until {@link #publish}, and the descriptors that a driver skips are marked too, so
+ * that whenever this process ends, the ring says how far it got ({@link PackedPosition}).
  */
 public final class PackedVirtqueue extends Virtqueue {
-    /** In a pending slot: the driver must not see it before the one ahead of it. */
-    private static final int CONTINUES = 1 << 31;
+    private static final int NO_GAP = -1;
+
+    private static final int ID_MASK = 0xFFFF;
+    private static final int COUNT_SHIFT = 16;
 
     private final long desc;
     private final long driverEvent;
@@ -20,12 +21,12 @@ public final class PackedVirtqueue extends Virtqueue {
     private final boolean writable;
     private final PackedDescriptors descriptors;
 
-    /** The chains looked at; {@link #completed} of them are completed. */
-    private final int[] ids;
+    /** Tokens of the chains completed and not published, each in the slot of its first descriptor. */
+    private final int[] chains;
 
-    private final int[] counts;
-    private int appended;
-    private int completed;
+    /** len, id and flags of the used descriptors that the driver does not see yet, each in its slot. */
+    private final long[] usedWords;
+
     /** Where the next chain to look at begins. */
     private int cursor;
 
@@ -40,17 +41,18 @@ public final class PackedVirtqueue extends Virtqueue {
     /** The same up to {@link #next}. */
     private int unpublishedCompleted;
 
-    private final int[] pendingSlots;
-    private final long[] pendingWords;
-    private int pending;
-    /** How many of them are written already, should a fault of another ring interrupt that. */
-    private int written;
+    /** Where the first chain begins that is not published. */
+    private int published;
+
+    /** Used descriptors that a predecessor left behind the first chain to be done. */
+    private int gapStart = NO_GAP;
+
+    private int gapLength;
 
     /** Position when the driver was last told or found not to want to be told; meaningless before the first time. */
     private int signalled;
 
     private boolean signalledOnce;
-    private RingFault appendFault;
 
     /** Translates and validates the ring, virtio 1.2 §2.8 and §2.8.10 (sizes and alignments), and finds where it goes on. */
     PackedVirtqueue(final GuestMemory memory, final VringLayout layout) {
@@ -63,15 +65,9 @@ public final class PackedVirtqueue extends Virtqueue {
         driverEvent = part(memory, "driver event area", layout.availUva(), PackedEvent.SIZE, PackedEvent.ALIGNMENT);
         deviceEvent = part(memory, "device event area", layout.usedUva(), PackedEvent.SIZE, PackedEvent.ALIGNMENT);
         descriptors = new PackedDescriptors(
-                chain,
-                memory,
-                desc,
-                size,
-                VirtioFeatures.has(layout.features(), VirtioFeatures.VIRTIO_F_INDIRECT_DESC));
-        ids = new int[Math.min(size, MAX_APPENDED)];
-        counts = new int[ids.length];
-        pendingSlots = new int[size];
-        pendingWords = new long[size];
+                memory, desc, size, VirtioFeatures.has(layout.features(), VirtioFeatures.VIRTIO_F_INDIRECT_DESC));
+        chains = new int[size];
+        usedWords = new long[size];
         final int given = layout.base() >>> 16;
         final int position = layout.baseIsOurs() ? given : PackedPosition.find(desc, size, given);
         next = PackedEvent.off(position);
@@ -79,8 +75,56 @@ public final class PackedVirtqueue extends Virtqueue {
         if (next >= size) {
             throw new IllegalArgumentException("base index %d in a ring of %d".formatted(next, size));
         }
+        published = next;
+        findGap();
         newChain();
         suppressKicks();
+    }
+
+    /**
+     * Looks for used descriptors behind the first chain to be done: what a predecessor had published when it died, but for
+     * the first one, which comes last. They are skipped once that chain is done. As parts of a frame whose head nobody will
+     * see they say that they are empty.
+     */
+    private void findGap() {
+        int slot = next;
+        boolean lap = wrap;
+        int left = size;
+        if (!PackedDesc.isAvailable(flagsAt(slot), lap)) {
+            return;
+        }
+        for (boolean more = true; more && left > 0; left--) {
+            more = (flagsAt(slot) & VirtqDesc.VIRTQ_DESC_F_NEXT) != 0;
+            slot = slot + 1 == size ? 0 : slot + 1;
+            lap ^= slot == 0;
+        }
+        gapStart = slot;
+        for (; left > 0 && PackedDesc.isUsed(flagsAt(slot), lap); left--) {
+            if (isMergeable()) {
+                final int id = PackedDesc.id(PackedDesc.lenIdFlags(address(slot)));
+                PackedDesc.putLenIdFlags(address(slot), PackedDesc.word(0, id, PackedDesc.usedFlags(lap, 0)));
+            }
+            gapLength++;
+            slot = slot + 1 == size ? 0 : slot + 1;
+            lap ^= slot == 0;
+        }
+        if (gapLength == 0) {
+            gapStart = NO_GAP;
+        }
+    }
+
+    private int flagsAt(final int slot) {
+        return PackedDesc.flags(PackedDesc.lenIdFlagsAcquire(address(slot)));
+    }
+
+    private void skipGap() {
+        next += gapLength;
+        if (next >= size) {
+            next -= size;
+            wrap = !wrap;
+        }
+        published = next;
+        gapStart = NO_GAP;
     }
 
     /** Available and used index with their wrap counters: 15 + 1 + 15 + 1 bits. */
@@ -93,11 +137,7 @@ public final class PackedVirtqueue extends Virtqueue {
     /** One look does not tell how many there are. */
     @Override
     public int available(final int most) {
-        return fault() == null
-                        && unpublishedCompleted < size
-                        && PackedDesc.isAvailable(PackedDesc.flags(PackedDesc.lenIdFlagsAcquire(address(next))), wrap)
-                ? most
-                : 0;
+        return fault() == null && unpublishedCompleted < size && PackedDesc.isAvailable(flagsAt(next), wrap) ? most : 0;
     }
 
     private long address(final int slot) {
@@ -106,8 +146,6 @@ public final class PackedVirtqueue extends Virtqueue {
 
     @Override
     public DescriptorChain newChain() {
-        appended = 0;
-        completed = 0;
         cursor = next;
         cursorWrap = wrap;
         unpublished = unpublishedCompleted;
@@ -116,47 +154,35 @@ public final class PackedVirtqueue extends Virtqueue {
     }
 
     @Override
-    public boolean append() {
-        appendFault = null;
-        // A driver that goes on around a ring that is full must not make us do so.
-        if (fault() != null || appended == ids.length || unpublished == size) {
-            return false;
-        }
+    public int append() {
         final long word = PackedDesc.lenIdFlagsAcquire(address(cursor));
-        if (!PackedDesc.isAvailable(PackedDesc.flags(word), cursorWrap)) {
-            return false;
+        // A driver that goes on around a ring that is full must not make us do so.
+        if (!PackedDesc.isAvailable(PackedDesc.flags(word), cursorWrap) || unpublished == size || fault() != null) {
+            return NONE;
         }
-        appendFault = descriptors.append(cursor, word, size - unpublished);
-        if (appendFault != null && appendFault.breaksRing()) {
-            breakRing(appendFault);
-            return false;
-        }
+        final RingFault found = descriptors.append(chain, cursor, word, size - unpublished);
         final int count = descriptors.count();
-        ids[appended] = descriptors.id();
-        counts[appended] = count;
-        appended++;
+        final int token = count << COUNT_SHIFT | descriptors.id();
         unpublished += count;
         cursor += count;
         if (cursor >= size) {
             cursor -= size;
             cursorWrap = !cursorWrap;
         }
-        return appendFault == null;
+        return found == null ? token : malformed(found, token);
     }
 
+    /**
+     * virtio 1.2 §2.8.6: one used descriptor for a chain; the driver skips the others of the chain.
+     *
+     * @param token the chain's buffer id, and above it the number of its descriptors
+     */
     @Override
-    public RingFault appendFault() {
-        return appendFault;
-    }
-
-    /** virtio 1.2 §2.8.6: one used descriptor for a chain; the driver skips the others of the chain. */
-    @Override
-    public void complete(final int bytesWritten, final boolean continuesFrame) {
+    public void complete(final int token, final int bytesWritten) {
         final int len = writable ? bytesWritten : 0;
-        pendingWords[pending] = PackedDesc.word(len, ids[completed], PackedDesc.usedFlags(wrap, len));
-        pendingSlots[pending] = continuesFrame ? next | CONTINUES : next;
-        pending++;
-        final int count = counts[completed++];
+        usedWords[next] = PackedDesc.word(len, token & ID_MASK, PackedDesc.usedFlags(wrap, len));
+        chains[next] = token;
+        final int count = token >>> COUNT_SHIFT;
         if (count != 1) {
             markSkipped(count);
         }
@@ -181,24 +207,39 @@ public final class PackedVirtqueue extends Virtqueue {
 
     @Override
     public boolean hasUnpublished() {
-        return pending != 0;
+        return unpublishedCompleted != 0;
     }
 
-    /** In order, but the first of several that hold one frame behind the others of it. */
+    /** The first one last: a driver that looks there meanwhile would take the others' cache lines away from us. */
     @Override
     public void publish() {
-        while (written < pending) {
-            int end = written + 1;
-            for (; end < pending && pendingSlots[end] < 0; end++) {
-                PackedDesc.putLenIdFlags(address(pendingSlots[end] & ~CONTINUES), pendingWords[end]);
-            }
-            PackedDesc.putLenIdFlagsRelease(address(pendingSlots[written] & ~CONTINUES), pendingWords[written]);
-            written = end;
+        if (unpublishedCompleted == 0) {
+            return;
         }
-        pending = 0;
-        written = 0;
+        final int first = published;
+        int slot = following(first);
+        for (int left = unpublishedCompleted - countAt(first); left > 0; slot = following(slot)) {
+            PackedDesc.putLenIdFlags(address(slot), usedWords[slot]);
+            left -= countAt(slot);
+        }
+        PackedDesc.putLenIdFlagsRelease(address(first), usedWords[first]);
+        // A fault of another ring may interrupt us; then this is not done once more.
+        published = slot;
         unpublished -= unpublishedCompleted;
         unpublishedCompleted = 0;
+        if (next == gapStart) {
+            skipGap();
+        }
+    }
+
+    private int countAt(final int slot) {
+        return chains[slot] >>> COUNT_SHIFT;
+    }
+
+    /** The slot behind a chain. */
+    private int following(final int slot) {
+        final int end = slot + countAt(slot);
+        return end < size ? end : end - size;
     }
 
     /** virtio 1.2 §2.8.14. */

@@ -42,6 +42,13 @@ public final class RawMemory {
         return MEMORY.readInt(address & -4) >>> (((int) address & 2) << 3) & 0xFFFF;
     }
 
+    /**
+     * As {@link #le16}, but after a load from a page that is gone any {@code int}, because the mask is part of the load.
+     */
+    static int le16Unmasked(final long address) {
+        return MEMORY.readShort(address) & 0xFFFF;
+    }
+
     public static void putLe16(final long address, final int value) {
         MEMORY.writeShort(address, (short) value);
     }

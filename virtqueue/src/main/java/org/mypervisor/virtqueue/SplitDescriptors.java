@@ -12,10 +12,7 @@ final class SplitDescriptors {
     /** Stands for "the ring's own table" where an indirect table has its guest-physical address. */
     private static final long RING_TABLE = -1;
 
-    private final DescriptorChain chain;
     private final GuestMemory memory;
-    private final long desc;
-    private final int size;
     private final boolean indirectAllowed;
 
     /** The last indirect table, for {@link #isWhole}. */
@@ -23,34 +20,24 @@ final class SplitDescriptors {
 
     private long tableLength;
 
-    /**
-     * @param desc host address of the ring's table
-     * @param size its descriptors
-     * @param indirectAllowed whether VIRTIO_F_INDIRECT_DESC was negotiated
-     */
-    SplitDescriptors(
-            final DescriptorChain chain,
-            final GuestMemory memory,
-            final long desc,
-            final int size,
-            final boolean indirectAllowed) {
-        this.chain = chain;
+    /** @param indirectAllowed whether VIRTIO_F_INDIRECT_DESC was negotiated */
+    SplitDescriptors(final GuestMemory memory, final boolean indirectAllowed) {
         this.memory = memory;
-        this.desc = desc;
-        this.size = size;
         this.indirectAllowed = indirectAllowed;
     }
 
     /**
      * Adds the buffers of the chain that starts at {@code head}.
      *
+     * @param desc host address of the ring's table
+     * @param size its descriptors
      * @return null, or what is wrong; then the list is as it was before
      */
-    RingFault append(final int head) {
-        chain.mark();
-        final RingFault fault = walk(desc, RING_TABLE, size, head);
+    RingFault append(final DescriptorChain chain, final long desc, final int size, final int head) {
+        final int pieces = chain.pieces();
+        final RingFault fault = walk(chain, desc, RING_TABLE, size, head);
         if (fault != null) {
-            chain.rollback();
+            chain.rollback(pieces);
         }
         return fault;
     }
@@ -59,7 +46,8 @@ final class SplitDescriptors {
      * @param table host address of the descriptor table, or UNMAPPED when descriptors must be translated one by one
      * @param tableGpa guest-physical address of an indirect table, {@link #RING_TABLE} for the ring's own
      */
-    private RingFault walk(final long table, final long tableGpa, final int tableSize, final int first) {
+    private RingFault walk(
+            final DescriptorChain chain, final long table, final long tableGpa, final int tableSize, final int first) {
         int slot = first;
         final int limit = Math.min(tableSize, DescriptorChain.MAX_DESCRIPTORS);
         for (int seen = 0; seen < limit; seen++) {
@@ -77,7 +65,9 @@ final class SplitDescriptors {
             final long word = VirtqDesc.lenFlagsNext(address);
             final int flags = VirtqDesc.flags(word);
             if ((flags & VIRTQ_DESC_F_INDIRECT) != 0) {
-                return tableGpa != RING_TABLE ? RingFault.BAD_INDIRECT : walkIndirect(gpa, VirtqDesc.len(word), flags);
+                return tableGpa != RING_TABLE
+                        ? RingFault.BAD_INDIRECT
+                        : walkIndirect(chain, gpa, VirtqDesc.len(word), flags);
             }
             final RingFault bufferFault = chain.add(gpa, VirtqDesc.len(word), flags);
             if (bufferFault != null) {
@@ -92,7 +82,7 @@ final class SplitDescriptors {
     }
 
     /** virtio 1.2 §2.7.5.3: no nesting, no NEXT beside INDIRECT, whole descriptors only; WRITE is ignored. */
-    private RingFault walkIndirect(final long gpa, final long length, final int flags) {
+    private RingFault walkIndirect(final DescriptorChain chain, final long gpa, final long length, final int flags) {
         final long count = length / VirtqDesc.SIZE;
         if (!indirectAllowed
                 || (flags & VIRTQ_DESC_F_NEXT) != 0
@@ -104,7 +94,7 @@ final class SplitDescriptors {
         tableAddress = memory.translate(gpa, length);
         tableLength = length;
         // A table that crosses from one region into the next is legal and rare: its descriptors are translated singly.
-        return walk(tableAddress, gpa, (int) count, 0);
+        return walk(chain, tableAddress, gpa, (int) count, 0);
     }
 
     /** Whether every page of the last indirect table can be read. */

@@ -13,12 +13,8 @@ public final class SplitVirtqueue extends Virtqueue {
     private final long used;
     private final SplitDescriptors descriptors;
 
-    /** Heads of the chains looked at; {@link #completed} of them are completed. */
-    private final int[] heads;
-
-    private int appended;
-    private int completed;
-
+    /** Free-running index of the available entry to be looked at next, 0..65535. */
+    private int cursor;
     /** Free-running index of the next entry in both rings, 0..65535. */
     private int next;
     /** avail.idx as last seen. */
@@ -29,7 +25,6 @@ public final class SplitVirtqueue extends Virtqueue {
     private int signalledIdx;
 
     private boolean signalledOnce;
-    private RingFault appendFault;
 
     /**
      * Translates and validates the ring, virtio 1.2 §2.7 (sizes and alignments).
@@ -48,13 +43,9 @@ public final class SplitVirtqueue extends Virtqueue {
         avail = part(memory, "avail ring", layout.availUva(), VirtqAvail.size(size, eventIdx), VirtqAvail.ALIGNMENT);
         used = part(memory, "used ring", layout.usedUva(), VirtqUsed.size(size, eventIdx), VirtqUsed.ALIGNMENT);
         descriptors = new SplitDescriptors(
-                chain,
-                memory,
-                desc,
-                size,
-                VirtioFeatures.has(layout.features(), VirtioFeatures.VIRTIO_F_INDIRECT_DESC));
-        heads = new int[Math.min(size, MAX_APPENDED)];
+                memory, VirtioFeatures.has(layout.features(), VirtioFeatures.VIRTIO_F_INDIRECT_DESC));
         next = VirtqUsed.idx(used);
+        cursor = next;
         availIdx = next;
         publishedIdx = next;
         suppressKicks();
@@ -92,37 +83,31 @@ public final class SplitVirtqueue extends Virtqueue {
 
     @Override
     public DescriptorChain newChain() {
-        appended = 0;
-        completed = 0;
+        cursor = next;
         chain.clear();
         return chain;
     }
 
     @Override
-    public boolean append() {
-        final int ahead = appended - completed;
-        if (appended == heads.length || (((availIdx - next) & 0xFFFF) <= ahead && refreshAvailable() <= ahead)) {
-            appendFault = null;
-            return false;
+    public int append() {
+        if (cursor == availIdx && !isMoreAvailable()) {
+            return NONE;
         }
-        final int head = VirtqAvail.head(avail, (next + ahead) & mask);
-        appendFault = descriptors.append(head);
-        if (appendFault != null && appendFault.breaksRing()) {
-            breakRing(appendFault);
-            return false;
-        }
-        heads[appended++] = head;
-        return appendFault == null;
+        final int head = VirtqAvail.head(avail, cursor & mask);
+        cursor = (cursor + 1) & 0xFFFF;
+        final RingFault found = descriptors.append(chain, desc, size, head);
+        return found == null ? head : malformed(found, head);
     }
 
-    @Override
-    public RingFault appendFault() {
-        return appendFault;
+    private boolean isMoreAvailable() {
+        refreshAvailable();
+        return cursor != availIdx && fault() == null;
     }
 
+    /** @param head the token of a split ring's chain is its first descriptor */
     @Override
-    public void complete(final int bytesWritten, final boolean continuesFrame) {
-        VirtqUsed.putElement(used, next & mask, heads[completed++], bytesWritten);
+    public void complete(final int head, final int bytesWritten) {
+        VirtqUsed.putElement(used, next & mask, head, bytesWritten);
         next = (next + 1) & 0xFFFF;
     }
 

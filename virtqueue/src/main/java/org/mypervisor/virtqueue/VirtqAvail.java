@@ -32,8 +32,9 @@ final class VirtqAvail {
         return RawMemory.le16Acquire(avail + IDX_OFFSET);
     }
 
+    /** To be compared unsigned: after a load from a page that is gone it is anything. */
     static int head(final long avail, final int slot) {
-        return RawMemory.le16(avail + RING_OFFSET + (long) slot * ELEMENT_SIZE);
+        return RawMemory.le16Unmasked(avail + RING_OFFSET + (long) slot * ELEMENT_SIZE);
     }
 
     static int usedEvent(final long avail, final int queueSize) {

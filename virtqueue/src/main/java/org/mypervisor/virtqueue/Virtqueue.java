@@ -7,15 +7,18 @@ package org.mypervisor.virtqueue;
  * <p>Chains are completed in the order in which they were made available. {@link #newChain} goes back to the first chain
  * that is not completed, each {@link #append} looks at the next one and moves on, and {@link #complete} takes the oldest
  * of those looked at; the driver sees that at {@link #publish}. Looking changes nothing, so a burst that is broken off
- * half way leaves no trace.
+ * half way leaves no trace. Who looks at a chain keeps its token for completing it: what the format has to know of it.
  *
  * <p>Owned by one worker thread, except {@link #fault} and {@link #base}, which other threads may read, the latter once
  * the worker has let go of the queue. The memory table must stay mapped until then. Nothing here allocates or throws
  * once the queue is made.
  */
 public abstract sealed class Virtqueue permits SplitVirtqueue, PackedVirtqueue {
-    /** Chains that can be looked at and not completed at any time; even buffers of 64 bytes hold the longest frame. */
-    public static final int MAX_APPENDED = 1024;
+    /** There is no further chain. */
+    public static final int NONE = -1;
+
+    /** A chain that breaks the rules: {@link #appendFault}. */
+    public static final int MALFORMED = -2;
 
     final int size;
     final boolean eventIdx;
@@ -24,6 +27,8 @@ public abstract sealed class Virtqueue permits SplitVirtqueue, PackedVirtqueue {
     private final boolean mergeable;
     private final long features;
     private volatile RingFault fault;
+    private RingFault malformed;
+    private int malformedToken;
 
     Virtqueue(final GuestMemory memory, final VringLayout layout) {
         size = layout.size();
@@ -106,27 +111,42 @@ public abstract sealed class Virtqueue permits SplitVirtqueue, PackedVirtqueue {
     /**
      * Looks at the next chain and adds its buffers to the list.
      *
-     * @return false when there is none, or when it is malformed: {@link #appendFault} tells. A malformed one that did not
-     *     break the queue can be completed like any other
+     * @return its token, 0 or more; {@link #NONE} when there is no chain, or {@link #MALFORMED}
      */
-    public abstract boolean append();
+    public abstract int append();
 
-    /** What was wrong with the chain of the last {@link #append} that answered false, or null: there was none. */
-    public abstract RingFault appendFault();
+    /** What is wrong with the chain for which {@link #append} answered {@link #MALFORMED}; it may have broken the queue. */
+    public final RingFault appendFault() {
+        return malformed;
+    }
+
+    /** The token of that chain, if it did not break the queue: then it is completed like any other. */
+    public final int malformedToken() {
+        return malformedToken;
+    }
+
+    /** Notes a malformed chain for {@link #append} to answer. */
+    final int malformed(final RingFault found, final int token) {
+        malformed = found;
+        malformedToken = token;
+        if (found.breaksRing()) {
+            fault = found;
+        }
+        return MALFORMED;
+    }
 
     /**
      * Completes the oldest chain looked at. The driver does not see it before {@link #publish}.
      *
+     * @param token of that chain
      * @param bytesWritten into its buffers; 0 for a transmitq
-     * @param continuesFrame whether its buffers hold more of the frame that the chain before began; the driver then sees
-     *     neither before both
      */
-    public abstract void complete(int bytesWritten, boolean continuesFrame);
+    public abstract void complete(int token, int bytesWritten);
 
     /** Whether something was completed that the driver does not see yet. */
     public abstract boolean hasUnpublished();
 
-    /** Shows the driver all that was completed; pairs with the driver's acquire. */
+    /** Shows the driver all that was completed, at once; pairs with the driver's acquire. */
     public abstract void publish();
 
     /**

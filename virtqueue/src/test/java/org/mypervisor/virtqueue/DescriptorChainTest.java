@@ -258,7 +258,7 @@ class DescriptorChainTest {
             ring.offer(ring.buffer + 1000, 10, HOLE, 10);
             ring.offer(ring.buffer + 2000, 7);
             ring.device.available(VringLayout.MAX_SIZE);
-            final DescriptorChain chain = ring.device.newChain();
+            final DescriptorChain chain = ring.newChain();
             assertNull(ring.append());
             assertEquals(RingFault.BUFFER_UNMAPPED, ring.append());
             assertEquals(2, chain.pieces());
@@ -266,7 +266,7 @@ class DescriptorChainTest {
             assertNull(ring.append());
             assertEquals(3, chain.pieces());
             assertEquals(157, chain.bytes());
-            assertEquals(0, ring.device.newChain().pieces());
+            assertEquals(0, ring.newChain().pieces());
         }
     }
 }

@@ -37,8 +37,8 @@ class PackedVirtqueueTest {
                     ring.packedRing().writeFlags(1, flags);
                     final boolean expected = (flags & USED) == (wrap ? 0x80 : 0x8000);
                     assertEquals(expected, ring.device.available(1) != 0, "flags 0x" + Integer.toHexString(flags));
-                    ring.device.newChain();
-                    assertEquals(expected, ring.device.append());
+                    ring.newChain();
+                    assertEquals(expected, ring.appendIfAvailable());
                 }
             }
         }
@@ -84,19 +84,19 @@ class PackedVirtqueueTest {
                 ring.packedRing().writeDescriptor(slot, ring.buffer, 64, 0);
                 ring.packedRing().writeFlags(slot, 0x80);
             }
-            ring.device.newChain();
+            ring.newChain();
             for (int slot = 0; slot < size; slot++) {
                 assertNull(ring.append());
                 // As if available in the next lap already.
                 ring.packedRing().writeFlags(slot, 0x8000);
             }
-            assertFalse(ring.device.append());
+            assertFalse(ring.appendIfAvailable());
             for (int slot = 0; slot < size; slot++) {
-                ring.device.complete(0, false);
+                ring.complete(0);
             }
             assertEquals(0, ring.device.available(1));
-            ring.device.newChain();
-            assertFalse(ring.device.append());
+            ring.newChain();
+            assertFalse(ring.appendIfAvailable());
             ring.device.publish();
             assertNull(ring.device.fault());
         }
@@ -185,9 +185,9 @@ class PackedVirtqueueTest {
                 final int good = ring.driver.addOne(ring.buffer, 64, true);
                 ring.driver.publish();
                 assertEquals(RingFault.BUFFER_UNMAPPED, ring.load());
-                ring.device.complete(0, false);
+                ring.complete(0);
                 assertNull(ring.load());
-                ring.device.complete(64, false);
+                ring.complete(64);
                 ring.device.publish();
                 assertEquals(new UsedElement(bad, 0), ring.driver.pollUsed());
                 assertEquals(new UsedElement(good, 64), ring.driver.pollUsed());
@@ -229,16 +229,16 @@ class PackedVirtqueueTest {
                 }
             });
             driver.start();
-            ring.device.newChain();
+            ring.newChain();
             final long end = System.nanoTime() + 20_000_000_000L;
             for (int made = 0; made < frames && wrong.get() == null && System.nanoTime() < end; ) {
-                ring.device.newChain();
+                ring.newChain();
                 int ready = 0;
-                while (ready < 2 * frame && ring.device.append()) {
+                while (ready < 2 * frame && ring.appendIfAvailable()) {
                     ready++;
                 }
                 for (int i = 0; i < ready / frame * frame && made < frames; i++) {
-                    ring.device.complete(64, i % frame != 0);
+                    ring.complete(64);
                     made += i % frame == frame - 1 ? 1 : 0;
                 }
                 if (ring.device.hasUnpublished()) {

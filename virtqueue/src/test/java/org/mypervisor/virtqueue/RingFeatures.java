@@ -5,6 +5,7 @@ import static org.mypervisor.driversim.Virtio.VIRTIO_F_INDIRECT_DESC;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_IN_ORDER;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_RING_PACKED;
 import static org.mypervisor.driversim.Virtio.VIRTIO_F_VERSION_1;
+import static org.mypervisor.driversim.Virtio.VIRTIO_NET_F_MRG_RXBUF;
 
 import org.mypervisor.driversim.Virtio;
 
@@ -19,6 +20,7 @@ enum RingFeatures {
     INDIRECT_IN_ORDER(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER),
     EVENT_IDX_INDIRECT_IN_ORDER(VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER),
     PACKED(VIRTIO_F_RING_PACKED),
+    PACKED_MERGEABLE(VIRTIO_F_RING_PACKED, VIRTIO_NET_F_MRG_RXBUF),
     PACKED_EVENT_IDX(VIRTIO_F_RING_PACKED, VIRTIO_F_EVENT_IDX),
     PACKED_INDIRECT(VIRTIO_F_RING_PACKED, VIRTIO_F_INDIRECT_DESC),
     PACKED_EVENT_IDX_INDIRECT(VIRTIO_F_RING_PACKED, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC),

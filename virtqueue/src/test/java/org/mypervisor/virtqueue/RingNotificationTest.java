@@ -19,7 +19,7 @@ class RingNotificationTest {
     private static void useAndPublish(final Virtqueue device, final int count) {
         for (int i = 0; i < count; i++) {
             device.newChain();
-            device.complete(0, false);
+            device.complete(0, 0);
         }
         device.publish();
     }

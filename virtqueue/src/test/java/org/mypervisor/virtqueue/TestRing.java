@@ -1,6 +1,10 @@
 package org.mypervisor.virtqueue;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import org.mypervisor.driversim.Buffer;
 import org.mypervisor.driversim.DriverQueue;
@@ -30,6 +34,7 @@ final class TestRing implements AutoCloseable {
     final long buffer = memory.allocate(65536, 4096);
 
     Virtqueue device;
+    private final Deque<Integer> tokens = new ArrayDeque<>();
 
     private TestRing(final int size, final boolean writable, final RingFeatures features) {
         driver = DriverQueue.allocate(memory, size, features.mask);
@@ -127,31 +132,52 @@ final class TestRing implements AutoCloseable {
 
     /** Loads the next chain; returns its fault or null. */
     RingFault load() {
-        device.newChain();
+        newChain();
         return append();
     }
 
     /** Adds one more chain, which must be there; returns its fault or null. */
     RingFault append() {
-        if (device.append()) {
-            return null;
-        }
-        if (device.appendFault() == null) {
+        final int token = device.append();
+        if (token == Virtqueue.NONE) {
             throw new AssertionError("no chain is available, fault " + device.fault());
         }
-        return device.appendFault();
+        tokens.add(token >= 0 ? token : device.malformedToken());
+        return token >= 0 ? null : device.appendFault();
+    }
+
+    /** Adds one more chain if there is one, which must be good. */
+    boolean appendIfAvailable() {
+        final int token = device.append();
+        if (token == Virtqueue.NONE) {
+            return false;
+        }
+        assertTrue(token >= 0, () -> "malformed: " + device.appendFault());
+        tokens.add(token);
+        return true;
+    }
+
+    /** Empties the list of buffers and goes back to the first chain. */
+    DescriptorChain newChain() {
+        tokens.clear();
+        return device.newChain();
+    }
+
+    /** Completes the oldest chain looked at. */
+    void complete(final int bytesWritten) {
+        device.complete(tokens.remove(), bytesWritten);
     }
 
     /** Takes and completes one chain, good or bad. */
     void completeNext(final int bytesWritten) {
         load();
-        device.complete(bytesWritten, false);
+        complete(bytesWritten);
     }
 
     /** The chain loaded last. */
     DescriptorChain chain() {
-        final DescriptorChain chain = device.newChain();
-        device.append();
+        final DescriptorChain chain = newChain();
+        append();
         return chain;
     }
 

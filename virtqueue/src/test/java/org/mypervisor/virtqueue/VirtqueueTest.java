@@ -125,7 +125,7 @@ class VirtqueueTest {
             assertNull(ring.load());
             assertTrue(ring.device.available(VringLayout.MAX_SIZE) > 0);
             assertNull(ring.append());
-            assertFalse(ring.device.append(), "there are two");
+            assertFalse(ring.appendIfAvailable(), "there are two");
             assertNull(ring.device.appendFault());
             assertEquals(1, ring.chain().pieces(), "looks at the first chain again");
             assertFalse(ring.device.hasUnpublished());
@@ -150,14 +150,14 @@ class VirtqueueTest {
                     for (int i = 0; i < 5; i++) {
                         heads.add(ring.offer(ring.buffer + i, i + 1));
                     }
-                    ring.device.newChain();
+                    ring.newChain();
                     for (int i = 0; i < 5; i++) {
                         assertNull(ring.append());
                     }
-                    ring.device.complete(1, false);
-                    ring.device.complete(1, false);
+                    ring.complete(1);
+                    ring.complete(1);
                     assertEquals(3, ring.chain().bytes(), "the third");
-                    ring.device.complete(1, false);
+                    ring.complete(1);
                     ring.device.publish();
                     assertEquals(4, ring.chain().bytes());
                     assertEquals(2, ring.consume(1));
@@ -180,8 +180,8 @@ class VirtqueueTest {
             assertEquals(0, ring.device.available(VringLayout.MAX_SIZE));
             assertFalse(ring.device.enableKicks());
             ring.device.suppressKicks();
-            ring.device.newChain();
-            assertFalse(ring.device.append());
+            ring.newChain();
+            assertFalse(ring.appendIfAvailable());
             assertFalse(ring.device.hasUnpublished());
             assertEquals(RingFault.MEMORY_GONE, ring.device.fault());
             assertArrayEquals(desc, ring.memory.read(ring.layout.descGpa(), 16 * 8));

@@ -182,7 +182,9 @@ class ChainFuzzTest {
     private boolean takeAvailable() {
         final Verdict verdict = judge();
         final DescriptorChain chain = queue.newChain();
-        final RingFault fault = queue.append() ? null : queue.appendFault();
+        final int good = queue.append();
+        final RingFault fault = good >= 0 ? null : queue.appendFault();
+        final int token = good >= 0 ? good : queue.malformedToken();
         compare(verdict, chain, fault);
         assertEquals(fault != null && fault.breaksRing() ? fault : null, queue.fault());
         if (queue.fault() != null) {
@@ -190,9 +192,9 @@ class ChainFuzzTest {
             return false;
         }
         if (isPacked()) {
-            completePacked(verdict.head());
+            completePacked(token, verdict.head());
         } else {
-            complete();
+            complete(token);
         }
         if ((reference.base() & 0xFFFF) != (queue.base() & 0xFFFF)) {
             // It stopped at a chain that ours takes.
@@ -267,10 +269,10 @@ class ChainFuzzTest {
     }
 
     /** Gives the chain back and looks at what the driver gets to see. */
-    private void complete() {
+    private void complete(final int token) {
         final int slot = queue.base() & layout.size() - 1;
         final int head = FuzzedGuest.MEMORY.le16(layout.availGpa() + 4 + 2L * slot);
-        queue.complete(0, false);
+        queue.complete(token, 0);
         queue.publish();
         final long element = layout.usedGpa() + 4 + 8L * slot;
         assertEquals(head, FuzzedGuest.MEMORY.le32(element));
@@ -278,10 +280,10 @@ class ChainFuzzTest {
     }
 
     /** @param id of the buffer, or below 0: the reference does not know it */
-    private void completePacked(final int id) {
+    private void completePacked(final int token, final int id) {
         final int slot = queue.base() & 0x7FFF;
         final int flags = (queue.base() & 0x8000) != 0 ? 0x8080 : 0;
-        queue.complete(0, false);
+        queue.complete(token, 0);
         queue.publish();
         final long used = layout.descGpa() + 16L * slot;
         assertEquals(flags, FuzzedGuest.MEMORY.le16(used + 14));
