@@ -19,7 +19,7 @@ final class TestpmdCells {
     private static final int ENOUGH = 10_000;
 
     private static final int[] SPLIT_SIZES = {64, 128, 256, 512, 1024};
-    private static final int[] PACKED_SIZES = {64, 100, 128, 256, 257, 512, 1000, 1024};
+    private static final int[] PACKED_SIZES = {64, 128, 200, 256, 257, 512, 1000, 1024};
 
     private final Path folder;
     private final List<Cell> cells = new ArrayList<>();
