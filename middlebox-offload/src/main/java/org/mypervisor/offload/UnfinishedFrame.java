@@ -2,6 +2,7 @@ package org.mypervisor.offload;
 
 import org.mypervisor.offload.gso.GuestOffloads.Treatment;
 import org.mypervisor.offload.gso.InternetChecksum;
+import org.mypervisor.offload.gso.IpHeaders;
 import org.mypervisor.offload.gso.OffloadRequest;
 import org.mypervisor.offload.gso.Segmenter;
 import org.mypervisor.virtqueue.DescriptorChain;
@@ -35,6 +36,7 @@ final class UnfinishedFrame {
     private final Delivery delivery;
     private final OffloadRequest request = new OffloadRequest();
     private final Segmenter segmenter = new Segmenter();
+    private final IpHeaders ip = new IpHeaders();
     private final long header = RawMemory.allocate(VirtioNetHdr.SIZE);
     private final long copy = RawMemory.allocate(Wire.MAX_FRAME);
     private State state;
@@ -65,6 +67,32 @@ final class UnfinishedFrame {
         request.load(header);
         state = State.AS_SENT;
         return !request.isPlain();
+    }
+
+    /**
+     * Makes sure that finishing the frame changes nothing that elements judge. Where its sender wants another field filled
+     * than the checksum of its TCP or UDP header, that is done before they see it.
+     *
+     * @param packet the frame's first bytes; those of the finished frame afterwards
+     * @return false when that cannot be
+     */
+    boolean settleJudged(final DescriptorChain chain, final int netHdrSize, final Packet packet) {
+        if (ip.parse(packet.address(), packet.snapshotLength(), packet.frameLength())
+                && ip.isOwnChecksum(request.csumStart(), request.csumOffset())) {
+            return true;
+        }
+        if (request.isGso()) {
+            return false;
+        }
+        FrameCopy.gather(chain, netHdrSize, copy, packet.frameLength());
+        complete(packet.frameLength());
+        RawMemory.copy(copy, packet.address(), packet.snapshotLength());
+        return true;
+    }
+
+    private void complete(final int frameLength) {
+        InternetChecksum.complete(copy, request.csumStart(), request.csumOffset(), frameLength);
+        state = State.COMPLETE;
     }
 
     /** Whether what is left to do is possible for a frame of this length. */
@@ -117,8 +145,7 @@ final class UnfinishedFrame {
                 copy + packet.snapshotLength(),
                 frameLength - packet.snapshotLength());
         if (treatment == Treatment.COMPLETE_CSUM) {
-            InternetChecksum.complete(copy, request.csumStart(), request.csumOffset(), frameLength);
-            state = State.COMPLETE;
+            complete(frameLength);
         } else if (segmenter.begin(copy, frameLength, request)) {
             segmenter.next();
             state = State.SEGMENTS;

@@ -97,7 +97,10 @@ final class Wire {
         if (loadedFrom != from && !load(from)) {
             return false;
         }
-        int fate = verdict == Element.PASS ? deliver(from, to) : verdict;
+        int fate = verdict;
+        if (fate == Element.PASS) {
+            fate = gate == Element.PASS ? deliver(from, to) : gate;
+        }
         if (fate == Delivery.WAIT) {
             return false;
         }
@@ -159,6 +162,9 @@ final class Wire {
         }
         packet.load(frameLength);
         FrameCopy.gather(chain, netHdrSize, packet.address(), packet.snapshotLength());
+        if (isUnfinished && elements.length != 0 && !unfinished.settleJudged(chain, netHdrSize, packet)) {
+            return UnfinishedFrame.REFUSED;
+        }
         return judge(packet);
     }
 

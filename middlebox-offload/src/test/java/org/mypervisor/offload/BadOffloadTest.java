@@ -10,6 +10,8 @@ import static org.mypervisor.driversim.Virtio.VIRTIO_NET_HDR_GSO_TCPV4;
 import static org.mypervisor.driversim.Virtio.VIRTIO_NET_HDR_GSO_TCPV6;
 import static org.mypervisor.driversim.Virtio.VIRTIO_NET_HDR_GSO_UDP_L4;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
@@ -87,6 +89,45 @@ final class BadOffloadTest {
                 new Bad("no IP", NetHdr.of(1, 1, 1000, 34, 16), new byte[3000]),
                 gso("3000 segments", tcp4, VIRTIO_NET_HDR_GSO_TCPV4, 1),
                 new Bad("1025 segments", NetHdr.gso(tcp4, 32), tcp4.forDevice(new byte[32 * 1024 + 1])));
+    }
+
+    /** A frame to port 80 whose "checksum" lies where its port is, with a payload that makes it 22. */
+    private static byte[] toPort80UntilItIsSummed() {
+        final byte[] frame = new byte[60];
+        frame[12] = 8;
+        frame[14] = 0x45;
+        frame[17] = 46;
+        frame[22] = 64;
+        frame[23] = 6;
+        frame[26] = 10;
+        frame[30] = 10;
+        frame[37] = 80;
+        frame[46] = 0x50;
+        int sum = 0;
+        for (int i = 20; i < frame.length; i += 2) {
+            sum += (frame[i] & 0xFF) << 8 | frame[i + 1] & 0xFF;
+        }
+        final int missing = Math.floorMod(0xFFFF - 22 - sum, 0xFFFF);
+        frame[58] = (byte) (missing >> 8);
+        frame[59] = (byte) missing;
+        return frame;
+    }
+
+    /** What a filter judges is what arrives, whatever the sender has summed up and stored where. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldJudgeWhatAChecksumWouldWrite(final boolean guestCsum) throws IOException {
+        final Path rules = Files.writeString(folder.resolve("acl"), "deny tcp from any to any port 22\n");
+        final String path = "a -> filter(rules=" + rules + ") -> b";
+        final long receiver = guestCsum ? LIKE_QEMU | GUEST_OFFLOADS : LIKE_QEMU;
+        try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("a", "b"), path);
+                NetDriver a = backend.guest("a", LIKE_QEMU | HOST_OFFLOADS, LONG_FRAMES);
+                NetDriver b = backend.guest("b", receiver, NetOptions.defaults())) {
+            a.transmit(NetHdr.of(1, 0, 0, 20, 16), toPort80UntilItIsSummed(), Framing.ONE_BUFFER);
+            a.awaitTransmitted();
+            b.expectNoFrame(Duration.ofMillis(100));
+            assertEquals(1L, backend.stats().paths().get(0).drops().get("denied"));
+        }
     }
 
     @ParameterizedTest

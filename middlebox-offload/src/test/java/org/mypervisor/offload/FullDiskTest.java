@@ -110,8 +110,11 @@ final class FullDiskTest {
             ring.writeAvailIdx(1);
             a.start();
             fill();
-            b.transmit(FRAME);
-            a.awaitState("broken");
+            // Compiled code may notice late, and only while it runs: so there is traffic.
+            RunningBackend.await("broken", () -> {
+                b.transmit(FRAME);
+                return backend.port("a").state().equals("broken");
+            });
             bystanders.awaitMore();
             assertEquals("up", backend.port("b").state());
             b.transmit(FRAME);

@@ -26,6 +26,37 @@ final class UnboundedWorkTest {
     @TempDir
     private Path folder;
 
+    /** Buffers that are empty and break no rule: a frame finds no room in however many of them. */
+    @ParameterizedTest
+    @ValueSource(ints = {2048, 32768})
+    void cve_2020_10725_wellFormedChainsOfEmptyBuffersStallNobody(final int size) {
+        try (RunningBackend backend = Bystanders.fourPorts(folder, true);
+                NetDriver a = backend.guest("a", LIKE_QEMU, NetOptions.defaults());
+                HandMadeGuest b =
+                        HandMadeGuest.connect(backend, "b", new NetOptions(size, 64, 64, Framing.ONE_BUFFER))) {
+            final DriverRing ring = b.driver().splitReceiveq().ring();
+            final long gpa = b.driver().receiveBufferGpa(0);
+            for (int i = 0; i < size - 2; i++) {
+                ring.writeDescriptor(i, gpa, 0, VIRTQ_DESC_F_WRITE | (i < 1022 ? VIRTQ_DESC_F_NEXT : 0), i + 1);
+            }
+            ring.writeDescriptor(size - 1, gpa, 12, VIRTQ_DESC_F_WRITE, 0);
+            ring.writeAvailEntry(0, size - 1);
+            for (int i = 1; i < size; i++) {
+                ring.writeAvailEntry(i, 0);
+            }
+            ring.writeAvailIdx(size);
+            b.start();
+            try (Bystanders bystanders = new Bystanders(backend)) {
+                for (int i = 0; i < 200; i++) {
+                    a.transmit(FRAME);
+                }
+                a.awaitTransmitted();
+                bystanders.awaitMore();
+            }
+            assertEquals(0, backend.port("b").sent().packets());
+        }
+    }
+
     /** A receiveq full of the longest chains there can be, all of empty buffers, each with a bad end. */
     @ParameterizedTest
     @ValueSource(ints = {1024, 32768})

@@ -83,12 +83,18 @@ final class AsyncSignal {
 
     /** @return false when the eventfd was not signalled */
     static boolean send(final long request) {
-        if (request == NONE || LIBC.syscall(IO_SUBMIT, CONTEXT, 1, request + POINTER_OFFSET) != 1) {
+        if (request == NONE) {
             return false;
         }
-        // Nobody wants to know how requests end. A sender that falls behind leaves some for the next one.
+        final boolean sent = submit(request);
+        // Nobody wants to know how requests end. A sender that falls behind leaves some for the next one, or all of
+        // them.
         RawMemory.putLe32(CONTEXT + HEAD_OFFSET, RawMemory.le32(CONTEXT + TAIL_OFFSET));
-        return true;
+        return sent || submit(request);
+    }
+
+    private static boolean submit(final long request) {
+        return LIBC.syscall(IO_SUBMIT, CONTEXT, 1, request + POINTER_OFFSET) == 1;
     }
 
     static void forget(final long request) {

@@ -33,6 +33,7 @@ public final class DescriptorChain {
     private final GuestMemory memory;
     private int pieces;
     private int bytes;
+    private int empty;
 
     /**
      * @param queueSize descriptors of the ring, which bound a chain's length
@@ -74,6 +75,7 @@ public final class DescriptorChain {
     void clear() {
         pieces = 0;
         bytes = 0;
+        empty = 0;
     }
 
     /** Takes back the pieces behind the first so many. */
@@ -124,7 +126,9 @@ public final class DescriptorChain {
 
     private RingFault addPiece(final long host, final long length) {
         if (length == 0) {
-            return null;
+            // Legal, and free for the driver: without a bound a list of them would have no end.
+            empty++;
+            return empty > pieceAddress.length ? RingFault.CHAIN_TOO_LONG : null;
         }
         if (pieces == pieceAddress.length || length > MAX_BYTES - bytes) {
             return RingFault.CHAIN_TOO_LONG;

@@ -78,6 +78,13 @@ public final class PackedVirtqueue extends Virtqueue {
         published = next;
         findGap();
         newChain();
+        if (gapStart != NO_GAP && isMergeable() && writable) {
+            // A frame in several buffers could never pass a gap.
+            final int token = append();
+            complete(token >= 0 ? token : malformedToken(), 0);
+            publish();
+            newChain();
+        }
         suppressKicks();
     }
 

@@ -112,6 +112,14 @@ class PackedPositionTest {
 
         /** By the history alone. */
         int rightBase() {
+            final List<Chain> undone = out.stream().filter(chain -> !chain.used).toList();
+            final List<Chain> all = List.copyOf(out);
+            final int behind = undone.isEmpty() ? 0 : all.indexOf(undone.get(0)) + 1;
+            final boolean gap = behind != 0 && behind < all.size() && all.get(behind).used;
+            if (gap && ring.features == RingFeatures.PACKED_MERGEABLE && ring.writable) {
+                // The head of a frame that may have had more buffers is given back empty at once.
+                undone.get(0).used = true;
+            }
             for (final Chain chain : out) {
                 if (!chain.used) {
                     return new PackedBase(chain.slot, chain.wrap, chain.slot, chain.wrap).encode();
@@ -295,11 +303,10 @@ class PackedPositionTest {
             ring.packedRing().writeDescriptor(1, 0, 64, 1);
             ring.packedRing().writeFlagsRelease(1, 0x8082);
             ring.restart();
-            ring.completeNext(64);
-            ring.device.publish();
-            assertEquals(64, ring.driver.pollUsed().length());
+            assertEquals(0, ring.driver.pollUsed().length());
             assertEquals(0, ring.driver.pollUsed().length());
             assertNull(ring.driver.pollUsed());
+            assertEquals(2, ring.consume(64));
         }
     }
 

@@ -8,10 +8,10 @@ import static org.mypervisor.virtqueue.RawMemory.u8;
  * 802.1ad tags and IPv6 extension headers.
  *
  * <p>Unlike the reader behind filter rules, it finds nothing in a frame that segmentation would spoil: fragments, and
- * what IPsec protects. One instance per {@link Segmenter}, owned by its thread. Reads private memory, inside the frame
+ * what IPsec protects. One instance per user, owned by its thread. Reads private memory, inside the frame
  * only.
  */
-final class IpHeaders {
+public final class IpHeaders {
     static final int ETHER_TYPE_IPV4 = 0x0800;
     static final int ETHER_TYPE_IPV6 = 0x86DD;
 
@@ -30,6 +30,10 @@ final class IpHeaders {
     private static final int IPV4_LENGTH = 20;
     /** More fragments, or an offset: the reserved bit and "don't fragment" do not make a fragment. */
     private static final int IPV4_FRAGMENT = 0x3FFF;
+
+    private static final int TCP = 6;
+    private static final int TCP_CSUM_OFFSET = 16;
+    private static final int UDP = 17;
 
     private static final int HOP_BY_HOP = 0;
     private static final int ROUTING = 43;
@@ -67,22 +71,25 @@ final class IpHeaders {
      * <p>The IP packet may be shorter than the frame, which then is padded. A length of 0 in the IP header, which
      * senders of GSO frames may leave for the device to fill in, stands for all of the frame.
      *
+     * @param readable bytes that are there, of {@code length}
      * @return whether it is an IP packet, whole, with a transport header that can be reached
      */
-    boolean parse(final long frame, final int length) {
-        l3 = l3(frame, length);
+    public boolean parse(final long frame, final int readable, final int length) {
+        l3 = l3(frame, readable);
         if (l3 == NONE) {
             return false;
         }
         final int type = be16(frame + l3 - 2);
         ipv6 = type == ETHER_TYPE_IPV6;
-        final boolean parsed = ipv6 ? parseIpv6(frame, length) : type == ETHER_TYPE_IPV4 && parseIpv4(frame, length);
+        final boolean parsed = ipv6
+                ? parseIpv6(frame, readable, length)
+                : type == ETHER_TYPE_IPV4 && parseIpv4(frame, readable, length);
         return parsed && l4 <= Math.min(end, MAX_L4_OFFSET);
     }
 
-    private boolean parseIpv4(final long frame, final int length) {
+    private boolean parseIpv4(final long frame, final int readable, final int length) {
         final long ip = frame + l3;
-        if (length - l3 < IPV4_LENGTH || u8(ip) >>> 4 != 4) {
+        if (readable - l3 < IPV4_LENGTH || u8(ip) >>> 4 != 4) {
             return false;
         }
         final int headerLength = (u8(ip) & 0xF) * 4;
@@ -93,22 +100,22 @@ final class IpHeaders {
         return headerLength >= IPV4_LENGTH && end <= length && (be16(ip + 6) & IPV4_FRAGMENT) == 0;
     }
 
-    private boolean parseIpv6(final long frame, final int length) {
+    private boolean parseIpv6(final long frame, final int readable, final int length) {
         final long ip = frame + l3;
-        if (length - l3 < IPV6_LENGTH || u8(ip) >>> 4 != 6) {
+        if (readable - l3 < IPV6_LENGTH || u8(ip) >>> 4 != 6) {
             return false;
         }
         final int payloadLength = be16(ip + 4);
         l4 = l3 + IPV6_LENGTH;
         end = payloadLength == 0 ? length : l4 + payloadLength;
         protocol = u8(ip + 6);
-        return end <= length && skipExtensionHeaders(frame);
+        return end <= length && skipExtensionHeaders(frame, readable);
     }
 
     /** Every extension header begins with the number of the next one (RFC 8200 §4). */
-    private boolean skipExtensionHeaders(final long frame) {
+    private boolean skipExtensionHeaders(final long frame, final int readable) {
         while (protocol == HOP_BY_HOP || protocol == ROUTING || protocol == DESTINATION_OPTIONS) {
-            if (l4 > MAX_L4_OFFSET || end - l4 < SHORTEST_EXTENSION) {
+            if (l4 > MAX_L4_OFFSET || Math.min(end, readable) - l4 < SHORTEST_EXTENSION) {
                 return false;
             }
             protocol = u8(frame + l4);
@@ -124,6 +131,13 @@ final class IpHeaders {
     /** Offset of the IP header in the frame. */
     int l3() {
         return l3;
+    }
+
+    /** Whether this is the checksum that the packet's TCP or UDP header has, and begins with that header. */
+    public boolean isOwnChecksum(final int csumStart, final int csumOffset) {
+        return csumStart == l4
+                && (protocol == TCP && csumOffset == TCP_CSUM_OFFSET
+                        || protocol == UDP && csumOffset == InternetChecksum.UDP_CSUM_OFFSET);
     }
 
     /** Offset of what follows the IP header and its extensions, up to {@link #MAX_L4_OFFSET}. */

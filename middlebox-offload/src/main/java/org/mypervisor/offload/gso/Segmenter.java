@@ -98,7 +98,9 @@ public final class Segmenter {
         frame = newFrame;
         index = 0;
         segments = 0;
-        if (frameLength > MAX_FRAME_LENGTH || !request.isValid(frameLength) || !ip.parse(frame, frameLength)) {
+        if (frameLength > MAX_FRAME_LENGTH
+                || !request.isValid(frameLength)
+                || !ip.parse(frame, frameLength, frameLength)) {
             return false;
         }
         final int protocol = protocolOf(request.gsoType());
