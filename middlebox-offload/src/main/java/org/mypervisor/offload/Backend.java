@@ -34,9 +34,6 @@ public final class Backend implements AutoCloseable {
 
     private static final long WATCH_NANOS = 100_000_000;
 
-    /** In so many rounds of the watching thread. */
-    private static final int LOOK_FOR_ERRORS_EVERY = 10;
-
     /** Calls are looked at after a time that a front-end cannot foresee. */
     private static final long CALL_WATCH_MIN_NANOS = 10_000_000;
 
@@ -179,12 +176,9 @@ public final class Backend implements AutoCloseable {
 
     /** What the packet way must not do itself: log, signal errors, look at files. */
     private void watch() {
-        for (int round = 1; !closing; round++) {
+        while (!closing) {
             try {
                 endpoints.forEach(Endpoint::reportFaults);
-                if (round % LOOK_FOR_ERRORS_EVERY == 0) {
-                    workers.forEach(Worker::lookForErrors);
-                }
                 for (final Worker worker : workers) {
                     if (worker.isFaulted()) {
                         breakGuilty(worker);

@@ -159,14 +159,6 @@ final class Worker {
         onFault.run();
     }
 
-    /**
-     * Makes the thread look whether an access of its failed: compiled code does so at safepoints only, and a process that
-     * allocates nothing may have none for a long time. Any thread but the worker's; takes some microseconds.
-     */
-    void lookForErrors() {
-        thread.getStackTrace();
-    }
-
     /** Whether a memory fault suspended wires since the last {@link #resume}. Any thread. */
     boolean isFaulted() {
         return faulted;

@@ -33,6 +33,9 @@ final class FullDiskTest {
 
     @BeforeEach
     void mountADiskOfItsOwn() throws Exception {
+        assumeTrue(
+                Runtime.version().feature() > 17,
+                "JDK 17 may not tell of a single failed access for seconds (docs/decisions/0003-memory-faults.md)");
         final Path image = folder.resolve("image");
         try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
             file.setLength(8 << 20);
@@ -110,11 +113,8 @@ final class FullDiskTest {
             ring.writeAvailIdx(1);
             a.start();
             fill();
-            // Compiled code may notice late, and only while it runs: so there is traffic.
-            RunningBackend.await("broken", () -> {
-                b.transmit(FRAME);
-                return backend.port("a").state().equals("broken");
-            });
+            b.transmit(FRAME);
+            a.awaitState("broken");
             bystanders.awaitMore();
             assertEquals("up", backend.port("b").state());
             b.transmit(FRAME);
