@@ -49,7 +49,9 @@ final class FullDiskTest {
 
     @AfterEach
     void unmount() throws Exception {
-        run("umount", "-l", disk.toString());
+        if (disk != null) {
+            run("umount", "-l", disk.toString());
+        }
     }
 
     private static boolean run(final String... command) throws Exception {
