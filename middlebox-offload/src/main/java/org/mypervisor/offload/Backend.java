@@ -178,7 +178,7 @@ public final class Backend implements AutoCloseable {
     private void watch() {
         while (!closing) {
             try {
-                endpoints.forEach(Endpoint::reportFaults);
+                endpoints.forEach(Endpoint::watch);
                 for (final Worker worker : workers) {
                     if (worker.isFaulted()) {
                         breakGuilty(worker);

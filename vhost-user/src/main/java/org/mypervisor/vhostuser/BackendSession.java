@@ -268,10 +268,10 @@ final class BackendSession {
         return features.accepted();
     }
 
-    void reportFaults() {
+    void watch() {
         unlessBusy(() -> {
             vrings.reportFaults();
-            return true;
+            return breakMemoryIfCutShort();
         });
     }
 

@@ -126,11 +126,14 @@ public final class Endpoint implements AutoCloseable {
         return current == null ? 0 : current.acceptedFeatures();
     }
 
-    /** Reports rings that the worker found broken since the last call. Any thread but the port's own. */
-    public void reportFaults() {
+    /**
+     * Reports rings that the worker found broken since the last call, and breaks the port if its front-end cut the memory
+     * short: JDK 17 may not tell the worker. Any thread but the port's own and a worker's.
+     */
+    public void watch() {
         final BackendSession current = session;
         if (current != null) {
-            current.reportFaults();
+            current.watch();
         }
     }
 

@@ -37,6 +37,7 @@ final class MemoryTable implements AutoCloseable {
 
     private final List<Mapping> mappings;
     private final GuestMemory memory;
+    private final FileStat stat = POSIX_CALLS.allocateStat();
 
     private MemoryTable(final List<Mapping> mappings) {
         this.mappings = mappings;
@@ -192,10 +193,9 @@ final class MemoryTable implements AutoCloseable {
         return mappings.stream().mapToLong(m -> m.region.size).sum();
     }
 
-    /** False once a file is shorter than what was mapped of it: accesses to the rest fault. */
+    /** False once a file is shorter than what was mapped of it: accesses to the rest fault. One thread at a time. */
     boolean isWhole() {
         for (final Mapping mapping : mappings) {
-            final FileStat stat = POSIX_CALLS.allocateStat();
             if (POSIX_CALLS.fstat(mapping.fd, stat) != 0
                     || stat.st_size() < mapping.region.fileOffset + mapping.region.size) {
                 return false;

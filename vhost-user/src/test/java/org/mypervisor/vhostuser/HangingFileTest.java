@@ -69,7 +69,7 @@ class HangingFileTest {
             port.frontend.setMemTable(List.of(new Region(0, 4096, 4096, 0)), fd);
             Thread.sleep(200);
             assertTimeoutPreemptively(Duration.ofSeconds(2), () -> {
-                port.endpoint.reportFaults();
+                port.endpoint.watch();
                 port.endpoint.breakIfCutShort();
                 port.endpoint.breakMemory("hangs");
                 assertEquals(Endpoint.State.DOWN, port.endpoint.state());

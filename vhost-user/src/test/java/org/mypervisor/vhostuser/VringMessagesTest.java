@@ -331,7 +331,7 @@ class VringMessagesTest {
             assertEquals(RingFault.AVAIL_IDX_JUMP, port.recorder.ring(1).queue().fault());
             assertEquals(Endpoint.State.BROKEN, port.endpoint.state());
             for (int i = 0; i < 3; i++) {
-                port.endpoint.reportFaults();
+                port.endpoint.watch();
             }
             assertEquals(1, port.frontend.err(1).drain());
             assertEquals(0, port.frontend.err(0).drain());
