@@ -9,8 +9,8 @@ import java.util.Map;
 import java.util.Set;
 import org.mypervisor.vhostuser.EventFd;
 import org.mypervisor.vhostuser.Libc;
-import org.mypervisor.vhostuser.Vring;
 import org.mypervisor.virtqueue.RawMemory;
+import org.mypervisor.virtqueue.RunningQueue;
 
 /**
  * Spins a little, then asks the drivers to kick, looks at the rings once more, and sleeps in epoll on their kick
@@ -40,9 +40,9 @@ final class AdaptiveIdle implements IdleStrategy {
     private final int epoll;
     private final EventFd wake = EventFd.create();
     private final long events = RawMemory.allocate(MAX_EVENTS * EVENT_SIZE);
-    private final Map<Vring, Integer> slots = new HashMap<>();
+    private final Map<RunningQueue, Integer> slots = new HashMap<>();
     /** Rings whose front-end sends no kicks and wants to be polled. */
-    private final Set<Vring> unwatched = new HashSet<>();
+    private final Set<RunningQueue> unwatched = new HashSet<>();
 
     private Port[] portOfSlot = new Port[16];
     private boolean spinning;
@@ -94,7 +94,7 @@ final class AdaptiveIdle implements IdleStrategy {
     }
 
     @Override
-    public void watchKick(final Vring vring, final Port port) {
+    public void watchKick(final RunningQueue vring, final Port port) {
         if (vring.kickFd() < 0) {
             unwatched.add(vring);
         } else if (!slots.containsKey(vring)) {
@@ -106,7 +106,7 @@ final class AdaptiveIdle implements IdleStrategy {
     }
 
     @Override
-    public void forgetKick(final Vring vring) {
+    public void forgetKick(final RunningQueue vring) {
         unwatched.remove(vring);
         final Integer slot = slots.get(vring);
         if (slot != null) {

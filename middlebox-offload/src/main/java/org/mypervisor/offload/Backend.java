@@ -17,12 +17,11 @@ import org.mypervisor.offload.config.PortSpec;
 import org.mypervisor.offload.config.Topology;
 import org.mypervisor.offload.control.RulesReport;
 import org.mypervisor.offload.control.StatsReport;
+import org.mypervisor.offload.host.PacketInterface;
+import org.mypervisor.offload.host.TapInterface;
 import org.mypervisor.offload.rules.RuleFileException;
-import org.mypervisor.vhostuser.DeviceOptions;
-import org.mypervisor.vhostuser.Endpoint;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.vhostuser.PageProbe;
-import org.mypervisor.vhostuser.SocketOptions;
 
 /**
  * A running back-end: ports with their sockets, wires on their workers, and the thread that watches over them.
@@ -44,7 +43,7 @@ public final class Backend implements AutoCloseable {
     private final Topology topology;
     private final List<Port> ports = new ArrayList<>();
     private final List<Path> paths = new ArrayList<>();
-    private final List<Endpoint> endpoints = new ArrayList<>();
+    private final List<Attachment> attachments = new ArrayList<>();
     private final List<Worker> workers = new ArrayList<>();
     private final PageProbe probe = new PageProbe();
     private final Thread watch = new Thread(this::watch, "watch");
@@ -64,11 +63,12 @@ public final class Backend implements AutoCloseable {
             for (final PortSpec spec : topology.ports()) {
                 final Port port = new Port(spec.id(), spec.queues(), spec.waitMillis() * 1_000_000L);
                 ports.add(port);
-                endpoints.add(endpoint(spec, port));
+                attachments.add(attachment(port, spec));
             }
+            Mtus.check(topology, attachments);
             assign();
         } catch (final IOException e) {
-            closeEndpoints();
+            closeAttachments();
             throw e;
         }
         watch.setDaemon(true);
@@ -91,23 +91,15 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    private static Endpoint endpoint(final PortSpec spec, final Port port) throws IOException {
-        final SocketOptions socket = new SocketOptions(
-                java.nio.file.Path.of(spec.path()),
-                spec.server(),
-                spec.access().mode(),
-                spec.access().owner().orElse(null),
-                spec.access().group().orElse(null));
-        final PortSpec.Offered offered = spec.offered();
-        final DeviceOptions device = new DeviceOptions(
-                spec.queues(),
-                offered.mergeableBuffers(),
-                offered.eventIdx(),
-                offered.indirect(),
-                offered.inOrder(),
-                offered.packed(),
-                offered.offloads());
-        return new Endpoint(spec.id(), socket, device, port);
+    private static Attachment attachment(final Port port, final PortSpec spec) throws IOException {
+        if (spec.kind() instanceof PortSpec.VhostUser vhostUser) {
+            return new VhostUserPort(port, spec, vhostUser);
+        }
+        if (spec.kind() instanceof PortSpec.Tap tap) {
+            return new InterfacePort(port, new TapInterface(tap.ifname(), spec.queues(), spec.offloads(), tap.mtu()));
+        }
+        final PortSpec.AfPacket packet = (PortSpec.AfPacket) spec.kind();
+        return new InterfacePort(port, new PacketInterface(packet.ifname(), spec.queues(), spec.offloads()));
     }
 
     /** Each group of connected ports gets a worker, the workers in turn; each source queue gets a wire. */
@@ -169,7 +161,7 @@ public final class Backend implements AutoCloseable {
     /** Starts to poll rings and to serve front-ends. */
     public void start() {
         workers.forEach(Worker::start);
-        endpoints.forEach(Endpoint::start);
+        attachments.forEach(Attachment::start);
         watch.start();
         callWatch.start();
     }
@@ -178,7 +170,7 @@ public final class Backend implements AutoCloseable {
     private void watch() {
         while (!closing) {
             try {
-                endpoints.forEach(Endpoint::watch);
+                attachments.forEach(Attachment::watch);
                 for (final Worker worker : workers) {
                     if (worker.isFaulted()) {
                         breakGuilty(worker);
@@ -198,7 +190,7 @@ public final class Backend implements AutoCloseable {
     /** A thread of its own: the other one may wait for a session that waits for the very worker that is stuck. */
     private void watchCalls() {
         while (!closing) {
-            ports.forEach(Port::breakIfCallBlocked);
+            attachments.forEach(Attachment::breakIfCallBlocked);
             LockSupport.parkNanos(ThreadLocalRandom.current().nextLong(CALL_WATCH_MIN_NANOS, CALL_WATCH_MAX_NANOS));
         }
     }
@@ -206,12 +198,12 @@ public final class Backend implements AutoCloseable {
     /** Breaks the port whose memory went away under this worker: its file was cut short, or has a page no more. */
     private void breakGuilty(final Worker worker) {
         boolean found = false;
-        for (final Endpoint endpoint : endpoints) {
-            found |= endpoint.breakIfCutShort();
+        for (final Attachment attachment : attachments) {
+            found |= attachment.breakIfCutShort();
         }
         if (!found) {
             for (final Port culprit : worker.culprits(probe)) {
-                endpoints.get(ports.indexOf(culprit)).breakMemory("has a page that cannot be had");
+                attachments.get(ports.indexOf(culprit)).breakMemory("has a page that cannot be had");
             }
         }
     }
@@ -221,7 +213,7 @@ public final class Backend implements AutoCloseable {
         final List<StatsReport.PortStats> portStats = new ArrayList<>();
         for (int i = 0; i < ports.size(); i++) {
             portStats.add(
-                    StatsCollector.port(ports.get(i), topology.ports().get(i).type(), endpoints.get(i)));
+                    StatsCollector.port(ports.get(i), topology.ports().get(i).type(), attachments.get(i)));
         }
         return new StatsReport(
                 (System.nanoTime() - startedNanos) / NANOS_PER_SECOND,
@@ -254,15 +246,15 @@ public final class Backend implements AutoCloseable {
         }
         closing = true;
         LockSupport.unpark(watch);
-        closeEndpoints();
+        closeAttachments();
         workers.forEach(Worker::stop);
         probe.close();
     }
 
-    private void closeEndpoints() {
-        for (final Endpoint endpoint : endpoints) {
+    private void closeAttachments() {
+        for (final Attachment attachment : attachments) {
             try {
-                endpoint.close();
+                attachment.close();
             } catch (final IOException e) {
                 LOG.warn("while closing: {}", e.getMessage());
             }

@@ -1,6 +1,6 @@
 package org.mypervisor.offload;
 
-import org.mypervisor.vhostuser.Vring;
+import org.mypervisor.virtqueue.RunningQueue;
 
 /** Never sleeps: for a CPU that has nothing else to do. Kicks stay suppressed all the time. */
 final class BusyIdle implements IdleStrategy {
@@ -19,10 +19,10 @@ final class BusyIdle implements IdleStrategy {
     public void wake() {}
 
     @Override
-    public void watchKick(final Vring vring, final Port port) {}
+    public void watchKick(final RunningQueue vring, final Port port) {}
 
     @Override
-    public void forgetKick(final Vring vring) {}
+    public void forgetKick(final RunningQueue vring) {}
 
     @Override
     public void close() {}

@@ -1,7 +1,7 @@
 package org.mypervisor.offload;
 
 import org.mypervisor.offload.gso.OffloadRequest;
-import org.mypervisor.virtqueue.Virtqueue;
+import org.mypervisor.virtqueue.BufferQueue;
 
 /**
  * The far end of a wire: finds room for a frame in the destination, decides how long it may wait for it, and counts what
@@ -53,7 +53,7 @@ final class Delivery {
      *
      * @param to the destination's ring, or null while it is not up
      */
-    int begin(final Virtqueue to, final int frameLength) {
+    int begin(final BufferQueue to, final int frameLength) {
         final int outcome = reserve(to, frameLength);
         if (outcome == READY) {
             contents.putNetHdr(to.netHdrSize(), buffers.count());
@@ -62,7 +62,7 @@ final class Delivery {
     }
 
     /** As {@link #begin(Vring, int)}, for a frame that leaves something to its receiver. */
-    int begin(final Virtqueue to, final int frameLength, final OffloadRequest request) {
+    int begin(final BufferQueue to, final int frameLength, final OffloadRequest request) {
         final int outcome = reserve(to, frameLength);
         if (outcome == READY) {
             contents.putNetHdr(to.netHdrSize(), buffers.count(), request);
@@ -70,7 +70,7 @@ final class Delivery {
         return outcome;
     }
 
-    private int reserve(final Virtqueue to, final int frameLength) {
+    private int reserve(final BufferQueue to, final int frameLength) {
         if (to == null || to.fault() != null) {
             return DropReason.DOWN.ordinal();
         }
@@ -92,7 +92,7 @@ final class Delivery {
     }
 
     /** Hands the filled buffers over, to be seen by the driver at the end of the turn. */
-    void end(final Virtqueue to, final int frameLength) {
+    void end(final BufferQueue to, final int frameLength) {
         buffers.complete(to, to.netHdrSize() + frameLength);
     }
 

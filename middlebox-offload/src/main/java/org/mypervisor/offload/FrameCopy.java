@@ -1,7 +1,7 @@
 package org.mypervisor.offload;
 
 import org.mypervisor.offload.gso.OffloadRequest;
-import org.mypervisor.virtqueue.DescriptorChain;
+import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.RawMemory;
 import org.mypervisor.virtqueue.VirtioNetHdr;
 
@@ -15,13 +15,13 @@ final class FrameCopy {
     /** Where a header is built that does not fit the first piece. */
     private final long headerScratch = RawMemory.allocate(VirtioNetHdr.SIZE);
 
-    private DescriptorChain to;
+    private BufferList to;
     private int piece;
     private long address;
     private int room;
 
     /** Starts at the first byte of these buffers. */
-    void begin(final DescriptorChain buffers) {
+    void begin(final BufferList buffers) {
         to = buffers;
         piece = 0;
         address = buffers.pieceAddress(0);
@@ -53,7 +53,7 @@ final class FrameCopy {
     }
 
     /** Appends a chain's bytes from offset {@code skip} to its end. */
-    void put(final DescriptorChain from, final int skip) {
+    void put(final BufferList from, final int skip) {
         int toSkip = skip;
         for (int i = 0; i < from.pieces(); i++) {
             final int length = from.pieceLength(i);
@@ -78,6 +78,9 @@ final class FrameCopy {
     }
 
     private void putAcrossPieces(final long from, final int length) {
+        if (to.gather(from, length)) {
+            return;
+        }
         int done = 0;
         while (done < length) {
             if (room == 0) {
@@ -94,7 +97,7 @@ final class FrameCopy {
     }
 
     /** Copies {@code length} bytes of a chain, from offset {@code skip}, to one place. */
-    static void gather(final DescriptorChain from, final int skip, final long to, final int length) {
+    static void gather(final BufferList from, final int skip, final long to, final int length) {
         int toSkip = skip;
         int done = 0;
         for (int i = 0; done < length; i++) {

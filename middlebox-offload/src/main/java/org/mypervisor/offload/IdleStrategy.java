@@ -1,6 +1,6 @@
 package org.mypervisor.offload;
 
-import org.mypervisor.vhostuser.Vring;
+import org.mypervisor.virtqueue.RunningQueue;
 
 /** What a worker does when a turn found nothing to do. Used by the worker's thread, except {@link #wake}. */
 interface IdleStrategy extends AutoCloseable {
@@ -21,10 +21,10 @@ interface IdleStrategy extends AutoCloseable {
     void wake();
 
     /** The worker got a transmitq: kicks of its driver end a sleep from now on. May be repeated. */
-    void watchKick(Vring vring, Port port);
+    void watchKick(RunningQueue vring, Port port);
 
     /** The worker gives a transmitq back. May be repeated. */
-    void forgetKick(Vring vring);
+    void forgetKick(RunningQueue vring);
 
     /** After the worker's thread has ended. */
     @Override

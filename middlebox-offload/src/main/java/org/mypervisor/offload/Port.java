@@ -2,25 +2,23 @@ package org.mypervisor.offload;
 
 import org.mypervisor.offload.gso.GuestOffloads;
 import org.mypervisor.offload.gso.OffloadRequest;
-import org.mypervisor.vhostuser.DataPlane;
-import org.mypervisor.vhostuser.EventFd;
-import org.mypervisor.vhostuser.Vring;
 import org.mypervisor.virtqueue.RingFault;
+import org.mypervisor.virtqueue.RunningQueue;
 
 /**
- * A port as the packet way sees it: the rings that run, and the counters.
+ * A port as the packet way sees it, whatever its type: the queues that run, and the counters.
  *
- * <p>Ring state belongs to the port's worker. The {@link DataPlane} methods, called by the port's session, change it by a
- * command that the worker executes between bursts; they return when that is done. A command may be executed again after a
- * memory fault, so each one may be repeated.
+ * <p>Queue state belongs to the port's worker. {@link #start}, {@link #stop} and {@link #enable}, called by the port's
+ * {@link Attachment}, change it by a command that the worker executes between bursts; they return when that is done. A
+ * command may be executed again after a memory fault, so each one may be repeated.
  */
-final class Port implements DataPlane {
+final class Port {
     private final String id;
     private final int queuePairs;
     private final long waitNanos;
-    private final Vring[] vrings;
+    private final RunningQueue[] queues;
     private final boolean[] enabled;
-    private final Vring[] usableReceiveqs;
+    private final RunningQueue[] usableReceiveqs;
     private int usableReceiveqCount;
     private boolean up;
     private boolean hostOffloads;
@@ -44,9 +42,9 @@ final class Port implements DataPlane {
         this.id = id;
         this.queuePairs = queuePairs;
         this.waitNanos = waitNanos;
-        this.vrings = new Vring[2 * queuePairs];
+        this.queues = new RunningQueue[2 * queuePairs];
         this.enabled = new boolean[2 * queuePairs];
-        this.usableReceiveqs = new Vring[queuePairs];
+        this.usableReceiveqs = new RunningQueue[queuePairs];
     }
 
     String id() {
@@ -75,27 +73,32 @@ final class Port implements DataPlane {
         return worker;
     }
 
-    @Override
-    public void start(final int index, final Vring vring) {
+    /**
+     * From now on the worker runs this queue, and looks at it once at once.
+     *
+     * @param index 2 * pair for the queue that takes frames of ours (a receiveq), 2 * pair + 1 for the one we take frames
+     *     from (a transmitq)
+     */
+    void start(final int index, final RunningQueue queue) {
         worker.execute(() -> {
-            vrings[index] = vring;
-            hostOffloads = (vring.queue().features() & OffloadRequest.HOST_OFFLOADS) != 0;
-            guestOffloads = new GuestOffloads(vring.queue().features());
+            queues[index] = queue;
+            hostOffloads = (queue.queue().features() & OffloadRequest.HOST_OFFLOADS) != 0;
+            guestOffloads = new GuestOffloads(queue.queue().features());
             if (isTransmitq(index)) {
-                worker.watchKick(vring, this);
+                worker.watchKick(queue, this);
             }
             refresh();
         });
     }
 
-    @Override
-    public void stop(final int index) {
+    /** When this returns, the worker has published all that it completed and will not touch the queue again. */
+    void stop(final int index) {
         worker.execute(() -> {
-            final Vring stopped = vrings[index];
+            final RunningQueue stopped = queues[index];
             if (stopped != null && isTransmitq(index)) {
                 worker.forgetKick(stopped);
             }
-            vrings[index] = null;
+            queues[index] = null;
             refresh();
             // What a suspended wire had completed. If its page is gone, the repetition does without.
             if (stopped != null && stopped.queue().fault() == null) {
@@ -104,68 +107,34 @@ final class Port implements DataPlane {
         });
     }
 
-    @Override
-    public void enable(final int index, final boolean on) {
+    /** A queue that is started but not enabled passes no frames; what is sent there is discarded. */
+    void enable(final int index, final boolean on) {
         worker.execute(() -> {
             enabled[index] = on;
             refresh();
         });
     }
 
-    @Override
-    public void setCall(final int index, final EventFd call) {
-        worker.execute(() -> vrings[index].setCall(call));
-    }
-
-    @Override
-    public void announce(final byte[] mac) {
+    /** Sends a frame of our own to the far side of the port's path. */
+    void announce(final byte[] own) {
         final Packet frame = new Packet();
-        frame.load(Rarp.frame(mac));
+        frame.load(own);
         worker.execute(() -> firstWire.inject(frame));
         frame.close();
-    }
-
-    @Override
-    public void countFault(final RingFault fault) {
-        worker.execute(() -> faults[fault.ordinal()].add(1));
-    }
-
-    /** Gives all rings up if a call eventfd of this port is full, and frees the worker. The thread that watches over calls. */
-    void breakIfCallBlocked() {
-        for (final Vring vring : vrings) {
-            if (vring != null && vring.isCallBlocked()) {
-                breakForBlockedCall();
-                return;
-            }
-        }
-    }
-
-    /** All rings first, so that the worker does not run from one blocked call into the next. */
-    private void breakForBlockedCall() {
-        for (final Vring vring : vrings) {
-            if (vring != null) {
-                vring.queue().breakRing(RingFault.CALL_BLOCKED);
-            }
-        }
-        for (final Vring vring : vrings) {
-            if (vring != null) {
-                vring.freeCall();
-            }
-        }
     }
 
     private void refresh() {
         usableReceiveqCount = 0;
         for (int pair = 0; pair < queuePairs; pair++) {
-            if (vrings[2 * pair] != null && enabled[2 * pair]) {
-                usableReceiveqs[usableReceiveqCount++] = vrings[2 * pair];
+            if (queues[2 * pair] != null && enabled[2 * pair]) {
+                usableReceiveqs[usableReceiveqCount++] = queues[2 * pair];
             }
         }
         up = isRunning(0) && isRunning(1);
     }
 
     private boolean isRunning(final int index) {
-        return vrings[index] != null && enabled[index];
+        return queues[index] != null && enabled[index];
     }
 
     private static boolean isTransmitq(final int index) {
@@ -178,8 +147,8 @@ final class Port implements DataPlane {
     }
 
     /** The started transmitq of a pair, or null. Worker thread. */
-    Vring transmitq(final int pair) {
-        return vrings[2 * pair + 1];
+    RunningQueue transmitq(final int pair) {
+        return queues[2 * pair + 1];
     }
 
     /** Whether frames of this transmitq go anywhere; else they are discarded. Worker thread. */
@@ -187,18 +156,18 @@ final class Port implements DataPlane {
         return enabled[2 * pair + 1];
     }
 
-    /** Whether the driver may leave checksums and segmentation of what it sends to us. Worker thread. */
+    /** Whether the other side may leave checksums and segmentation of what it sends to us. Worker thread. */
     boolean hasHostOffloads() {
         return hostOffloads;
     }
 
-    /** What may be left to the driver of what it receives. Worker thread. */
+    /** What may be left to the other side of what it receives. Worker thread. */
     GuestOffloads guestOffloads() {
         return guestOffloads;
     }
 
     /** The receiveq that gets the frames of a source's pair, or null while the port is not up. Worker thread. */
-    Vring receiveqFor(final int sourcePair) {
+    RunningQueue receiveqFor(final int sourcePair) {
         return up ? usableReceiveqs[sourcePair % usableReceiveqCount] : null;
     }
 }

@@ -1,8 +1,8 @@
 package org.mypervisor.offload;
 
-import org.mypervisor.virtqueue.DescriptorChain;
+import org.mypervisor.virtqueue.BufferList;
+import org.mypervisor.virtqueue.BufferQueue;
 import org.mypervisor.virtqueue.RingFault;
-import org.mypervisor.virtqueue.Virtqueue;
 
 /**
  * The receive buffers set aside for one frame: one chain, or several when the driver accepts merged buffers, virtio 1.2
@@ -25,7 +25,7 @@ final class ReceiveBuffers {
 
     private final int[] tokens = new int[MAX_MERGED];
     private final int[] bytes = new int[MAX_MERGED];
-    private DescriptorChain chain;
+    private BufferList chain;
     private int count;
     private int badInTurn;
 
@@ -35,7 +35,7 @@ final class ReceiveBuffers {
     }
 
     /** The reserved buffers' memory, all of them in one list. */
-    DescriptorChain chain() {
+    BufferList chain() {
         return chain;
     }
 
@@ -49,7 +49,7 @@ final class ReceiveBuffers {
      *
      * @return {@link #RESERVED}, {@link #LATER}, or NO_BUFFER, TOO_BIG, or DOWN when the ring broke
      */
-    int reserve(final Virtqueue queue, final int needed, final Port port) {
+    int reserve(final BufferQueue queue, final int needed, final Port port) {
         chain = queue.newChain();
         final int token = queue.append();
         tokens[0] = token;
@@ -59,7 +59,7 @@ final class ReceiveBuffers {
     }
 
     /** Goes on behind the first look into the ring, whatever that found. */
-    private int reserveMore(final Virtqueue queue, final int needed, final Port port) {
+    private int reserveMore(final BufferQueue queue, final int needed, final Port port) {
         int token = tokens[0];
         int before = 0;
         count = 0;
@@ -70,7 +70,7 @@ final class ReceiveBuffers {
                 bytes[count++] = chain.bytes() - before;
                 // The header lies in the first buffer as a whole, virtio 1.2 §5.1.6.3.1.
                 fault = count == 1 && chain.bytes() < queue.netHdrSize() ? RingFault.HEADER_SHORT : null;
-            } else if (token == Virtqueue.NONE || queue.fault() != null) {
+            } else if (token == BufferQueue.NONE || queue.fault() != null) {
                 return outOfBuffers(queue);
             } else {
                 tokens[count++] = queue.malformedToken();
@@ -93,14 +93,14 @@ final class ReceiveBuffers {
     }
 
     /** A frame that not even a full ring could hold will never fit; with a broken ring nobody waits. */
-    private int outOfBuffers(final Virtqueue queue) {
+    private int outOfBuffers(final BufferQueue queue) {
         if (queue.fault() != null) {
             return DropReason.DOWN.ordinal();
         }
         return (count == queue.size() ? DropReason.TOO_BIG : DropReason.NO_BUFFER).ordinal();
     }
 
-    private void giveBack(final Virtqueue queue) {
+    private void giveBack(final BufferQueue queue) {
         for (int i = 0; i < count; i++) {
             queue.complete(tokens[i], 0);
         }
@@ -109,7 +109,7 @@ final class ReceiveBuffers {
     }
 
     /** Completes the reserved buffers, filled one after the other with so many bytes in all. */
-    void complete(final Virtqueue queue, final int written) {
+    void complete(final BufferQueue queue, final int written) {
         if (count == 1) {
             queue.complete(tokens[0], written);
             return;

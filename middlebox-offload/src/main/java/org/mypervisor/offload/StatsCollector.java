@@ -9,7 +9,6 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.mypervisor.offload.control.RulesReport;
 import org.mypervisor.offload.control.StatsReport;
-import org.mypervisor.vhostuser.Endpoint;
 import org.mypervisor.virtqueue.RingFault;
 
 /** Reads the counters of ports, paths and workers into a {@link StatsReport}. Any thread. */
@@ -21,12 +20,12 @@ final class StatsCollector {
 
     private StatsCollector() {}
 
-    static StatsReport.PortStats port(final Port port, final String type, final Endpoint endpoint) {
+    static StatsReport.PortStats port(final Port port, final String type, final Attachment attachment) {
         return new StatsReport.PortStats(
                 port.id(),
                 type,
-                endpoint.state().name().toLowerCase(Locale.ROOT),
-                "0x%x".formatted(endpoint.features()),
+                attachment.state().name().toLowerCase(Locale.ROOT),
+                "0x%x".formatted(attachment.features()),
                 port.queuePairs(),
                 new StatsReport.Traffic(port.receivedPackets.get(), port.receivedBytes.get()),
                 new StatsReport.Traffic(port.sentPackets.get(), port.sentBytes.get()),

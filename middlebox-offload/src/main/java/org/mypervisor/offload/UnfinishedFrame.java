@@ -5,10 +5,10 @@ import org.mypervisor.offload.gso.InternetChecksum;
 import org.mypervisor.offload.gso.IpHeaders;
 import org.mypervisor.offload.gso.OffloadRequest;
 import org.mypervisor.offload.gso.Segmenter;
-import org.mypervisor.virtqueue.DescriptorChain;
+import org.mypervisor.virtqueue.BufferList;
+import org.mypervisor.virtqueue.BufferQueue;
 import org.mypervisor.virtqueue.RawMemory;
 import org.mypervisor.virtqueue.VirtioNetHdr;
-import org.mypervisor.virtqueue.Virtqueue;
 
 /**
  * The frame at the head of a wire if its driver left a checksum or segmentation to the device, virtio 1.2 §5.1.6.2: goes
@@ -62,7 +62,7 @@ final class UnfinishedFrame {
      *
      * @return whether there is anything left to do
      */
-    boolean load(final DescriptorChain chain, final int netHdrSize) {
+    boolean load(final BufferList chain, final int netHdrSize) {
         FrameCopy.gather(chain, 0, header, netHdrSize);
         request.load(header);
         state = State.AS_SENT;
@@ -76,7 +76,7 @@ final class UnfinishedFrame {
      * @param packet the frame's first bytes; those of the finished frame afterwards
      * @return false when that cannot be
      */
-    boolean settleJudged(final DescriptorChain chain, final int netHdrSize, final Packet packet) {
+    boolean settleJudged(final BufferList chain, final int netHdrSize, final Packet packet) {
         if (ip.parse(packet.address(), packet.snapshotLength(), packet.frameLength())
                 && ip.isOwnChecksum(request.csumStart(), request.csumOffset())) {
             return true;
@@ -106,7 +106,7 @@ final class UnfinishedFrame {
      * @param packet its first bytes, which were judged
      * @return as {@link Delivery#begin}, {@link Element#PASS} when it has gone, or {@link #REFUSED}
      */
-    int deliver(final DescriptorChain chain, final int netHdrSize, final Packet packet, final Virtqueue to) {
+    int deliver(final BufferList chain, final int netHdrSize, final Packet packet, final BufferQueue to) {
         if (state == State.AS_SENT) {
             final int outcome = deliverAsSent(chain, netHdrSize, packet, to);
             if (state == State.AS_SENT) {
@@ -119,8 +119,7 @@ final class UnfinishedFrame {
     }
 
     /** Passes the frame on; or prepares what has to be done instead, if that is possible, and moves on to that state. */
-    private int deliverAsSent(
-            final DescriptorChain chain, final int netHdrSize, final Packet packet, final Virtqueue to) {
+    private int deliverAsSent(final BufferList chain, final int netHdrSize, final Packet packet, final BufferQueue to) {
         final int frameLength = packet.frameLength();
         if (to == null) {
             return DropReason.DOWN.ordinal();
@@ -153,23 +152,35 @@ final class UnfinishedFrame {
         return REFUSED;
     }
 
-    private int end(final int frameLength, final Virtqueue to) {
+    private int end(final int frameLength, final BufferQueue to) {
         delivery.end(to, frameLength);
         delivery.sent(frameLength);
         return Element.PASS;
     }
 
-    private int deliverCopy(final int frameLength, final Virtqueue to) {
+    private int deliverCopy(final int frameLength, final BufferQueue to) {
         final int outcome = delivery.begin(to, frameLength);
         if (outcome != Delivery.READY) {
             return outcome;
         }
         delivery.contents().put(copy, frameLength);
-        return end(frameLength, to);
+        final int fate = end(frameLength, to);
+        to.detach();
+        return fate;
     }
 
     /** Of a frame that is dropped half way, the segments that went stay where they are: TCP sends the others again. */
-    private int deliverSegments(final int frameLength, final Virtqueue to) {
+    private int deliverSegments(final int frameLength, final BufferQueue to) {
+        final int before = segmentsInTurn;
+        final int fate = deliverMoreSegments(frameLength, to);
+        if (segmentsInTurn != before) {
+            // The next frame is copied to where the payload of these lies.
+            to.detach();
+        }
+        return fate;
+    }
+
+    private int deliverMoreSegments(final int frameLength, final BufferQueue to) {
         do {
             if (segmentsInTurn == SEGMENTS_PER_TURN) {
                 return Delivery.WAIT;

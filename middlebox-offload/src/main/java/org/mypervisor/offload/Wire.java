@@ -1,9 +1,9 @@
 package org.mypervisor.offload;
 
-import org.mypervisor.vhostuser.Vring;
-import org.mypervisor.virtqueue.DescriptorChain;
+import org.mypervisor.virtqueue.BufferList;
+import org.mypervisor.virtqueue.BufferQueue;
 import org.mypervisor.virtqueue.RingFault;
-import org.mypervisor.virtqueue.Virtqueue;
+import org.mypervisor.virtqueue.RunningQueue;
 
 /**
  * The hot loop: moves frames from one transmitq through the elements of its path into a receiveq of the destination,
@@ -34,9 +34,9 @@ final class Wire {
     private final UnfinishedFrame unfinished;
 
     /** The ring whose next chain is loaded and judged below, or null when none is. */
-    private Virtqueue loadedFrom;
+    private BufferQueue loadedFrom;
 
-    private DescriptorChain chain;
+    private BufferList chain;
     private int token;
     private int frameLength;
     private int verdict;
@@ -69,18 +69,18 @@ final class Wire {
      * @return chains taken, mostly frames
      */
     int forward() {
-        final Vring source = ends.from();
+        final RunningQueue source = ends.from();
         if (source == null || suspended) {
             return 0;
         }
         // In locals all the way down, the compiler looks once at which of the two formats they have.
-        final Virtqueue from = source.queue();
+        final BufferQueue from = source.queue();
         final int count = from.available(BURST);
         if (count == 0) {
             return 0;
         }
-        final Vring sink = ends.to();
-        final Virtqueue to = sink == null ? null : sink.queue();
+        final RunningQueue sink = ends.to();
+        final BufferQueue to = sink == null ? null : sink.queue();
         gate = ends.gate();
         delivery.beginTurn();
         unfinished.beginTurn();
@@ -93,7 +93,7 @@ final class Wire {
     }
 
     /** Takes the next frame to its end; false when it has to wait or the source ring broke. */
-    private boolean forwardNext(final Virtqueue from, final Virtqueue to) {
+    private boolean forwardNext(final BufferQueue from, final BufferQueue to) {
         if (loadedFrom != from && !load(from)) {
             return false;
         }
@@ -121,13 +121,13 @@ final class Wire {
     }
 
     /** Looks at the next chain, if there is one, and judges it, once, however long it then waits. */
-    private boolean load(final Virtqueue queue) {
+    private boolean load(final BufferQueue queue) {
         chain = queue.newChain();
         token = queue.append();
         RingFault fault = null;
         if (token >= 0) {
             fault = faultOf(queue.netHdrSize());
-        } else if (token == Virtqueue.NONE || queue.fault() != null) {
+        } else if (token == BufferQueue.NONE || queue.fault() != null) {
             return false;
         } else {
             token = queue.malformedToken();
@@ -178,7 +178,7 @@ final class Wire {
         return Element.PASS;
     }
 
-    private int deliver(final Virtqueue from, final Virtqueue to) {
+    private int deliver(final BufferQueue from, final BufferQueue to) {
         if (isUnfinished) {
             return unfinished.deliver(chain, from.netHdrSize(), packet, to);
         }
@@ -200,7 +200,7 @@ final class Wire {
     }
 
     /** Adds up, then shows both drivers what was done: nobody sees a frame that is not counted yet. */
-    private void settle(final Vring from, final Vring to) {
+    private void settle(final RunningQueue from, final RunningQueue to) {
         if (frames != 0) {
             source.receivedPackets.add(frames);
             source.receivedBytes.add(frameBytes);
@@ -222,8 +222,8 @@ final class Wire {
      * @param own where the frame is, all of it
      */
     void inject(final Packet own) {
-        final Vring sink = ends.to();
-        final Virtqueue to = sink == null ? null : sink.queue();
+        final RunningQueue sink = ends.to();
+        final BufferQueue to = sink == null ? null : sink.queue();
         int fate = ends.gateWhateverTheSource();
         if (fate == Element.PASS) {
             fate = judge(own);
@@ -245,19 +245,19 @@ final class Wire {
 
     /** Whether a frame waits in the source ring for a receive buffer. */
     boolean isWaiting() {
-        final Vring from = ends.from();
+        final RunningQueue from = ends.from();
         return delivery.isWaiting() && from != null && loadedFrom == from.queue();
     }
 
     /** Asks the source's driver to kick; true when there is something to do already. Before the worker sleeps. */
     boolean enableKicks() {
-        final Vring from = ends.from();
+        final RunningQueue from = ends.from();
         return from != null && !suspended && from.queue().enableKicks() && !isWaiting();
     }
 
     /** Asks the source's driver not to kick. After the worker slept. */
     void suppressKicks() {
-        final Vring from = ends.from();
+        final RunningQueue from = ends.from();
         if (from != null && !suspended) {
             from.queue().suppressKicks();
         }

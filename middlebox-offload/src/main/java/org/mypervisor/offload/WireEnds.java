@@ -1,9 +1,9 @@
 package org.mypervisor.offload;
 
 import java.util.Set;
-import org.mypervisor.vhostuser.Vring;
 import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RingFault;
+import org.mypervisor.virtqueue.RunningQueue;
 
 /**
  * The rings and ports at the two ends of a wire, and the rules of who counts what and when frames may pass.
@@ -15,12 +15,12 @@ import org.mypervisor.virtqueue.RingFault;
  */
 record WireEnds(Port source, int pair, Port destination, Port[] guards) {
     /** The source's ring, or null while it is stopped. */
-    Vring from() {
+    RunningQueue from() {
         return source.transmitq(pair);
     }
 
     /** The destination's ring, or null while it is not up. */
-    Vring to() {
+    RunningQueue to() {
         return destination == null ? null : destination.receiveqFor(pair);
     }
 
@@ -55,7 +55,7 @@ record WireEnds(Port source, int pair, Port destination, Port[] guards) {
     }
 
     /** Shows the drivers what was completed and calls those that want it. */
-    void publish(final Vring from, final Vring to) {
+    void publish(final RunningQueue from, final RunningQueue to) {
         if (to != null) {
             destination.calls.add(to.publishAndCall());
         }

@@ -7,9 +7,9 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
-import org.mypervisor.vhostuser.Vring;
 import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RingFault;
+import org.mypervisor.virtqueue.RunningQueue;
 
 /**
  * A thread that owns rings: it gives each of its wires a turn, executes commands between turns, and idles by its
@@ -220,12 +220,12 @@ final class Worker {
     }
 
     /** Command context only. */
-    void watchKick(final Vring vring, final Port port) {
+    void watchKick(final RunningQueue vring, final Port port) {
         idleStrategy.watchKick(vring, port);
     }
 
     /** Command context only. */
-    void forgetKick(final Vring vring) {
+    void forgetKick(final RunningQueue vring) {
         idleStrategy.forgetKick(vring);
     }
 

@@ -31,6 +31,15 @@ public final class FdWaiter implements AutoCloseable {
         return await(fd, -1);
     }
 
+    /**
+     * As {@link #awaitReadable(int)}, but for so long at most.
+     *
+     * @return false when {@link #stop} was called
+     */
+    public boolean awaitReadable(final int fd, final int millis) {
+        return await(fd, millis);
+    }
+
     /** Sleeps for so long, or until {@link #stop}. */
     public boolean sleep(final int millis) {
         // poll(2) ignores negative descriptors.

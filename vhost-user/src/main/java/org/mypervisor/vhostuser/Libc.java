@@ -50,6 +50,7 @@ public interface Libc {
     int O_CLOEXEC = 0x80000;
 
     int SOCK_CLOEXEC = 0x80000;
+    int SOCK_NONBLOCK = 0x800;
 
     Pointer mmap(Pointer address, @size_t long length, int protection, int flags, int fd, @off_t long offset);
 
@@ -86,6 +87,23 @@ public interface Libc {
     long write(int fd, long buffer, @size_t long size);
 
     int close(int fd);
+
+    int socket(int domain, int type, int protocol);
+
+    int bind(int socket, long address, int addressLength);
+
+    int setsockopt(int socket, int level, int name, long value, int valueLength);
+
+    int ioctl(int fd, long request, long argument);
+
+    @IgnoreError
+    long read(int fd, long buffer, @size_t long size);
+
+    @IgnoreError
+    long writev(int fd, long iovec, int count);
+
+    @IgnoreError
+    int sendmmsg(int socket, long messages, int count, int flags);
 
     int accept4(int socket, long address, long addressLength, int flags);
 

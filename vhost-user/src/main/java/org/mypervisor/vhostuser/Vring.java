@@ -1,6 +1,7 @@
 package org.mypervisor.vhostuser;
 
 import org.mypervisor.virtqueue.RingFault;
+import org.mypervisor.virtqueue.RunningQueue;
 import org.mypervisor.virtqueue.Virtqueue;
 
 /**
@@ -8,7 +9,7 @@ import org.mypervisor.virtqueue.Virtqueue;
  *
  * <p>While the worker has it, the worker alone uses it. The session closes the descriptors once the worker has let go.
  */
-public final class Vring {
+public final class Vring implements RunningQueue {
     private final Virtqueue queue;
     private final EventFd kick;
     private volatile EventFd call;
@@ -24,11 +25,13 @@ public final class Vring {
         this.call = call;
     }
 
+    @Override
     public Virtqueue queue() {
         return queue;
     }
 
     /** The kick eventfd, or -1 when the front-end asks us to poll. */
+    @Override
     public int kickFd() {
         return kick == null ? -1 : kick.fd();
     }
@@ -74,6 +77,7 @@ public final class Vring {
      *
      * @return 1 when the driver was called, else 0
      */
+    @Override
     public int publishAndCall() {
         if (queue.hasUnpublished()) {
             callDue = true;

@@ -11,7 +11,7 @@ import static org.mypervisor.virtqueue.VirtqDesc.VIRTQ_DESC_F_WRITE;
  *
  * <p>Owned by the worker thread of its queue. Nothing here allocates or throws.
  */
-public final class DescriptorChain {
+public final class DescriptorChain extends BufferList {
     /**
      * A list of more bytes than this is refused: the largest frame is 64 KiB and some headers, and drivers with one
      * buffer for all have a little more. It bounds what {@link #isWhole} costs.
@@ -28,11 +28,7 @@ public final class DescriptorChain {
     private static final int MIN_PIECES = 256;
 
     private final int requiredDirection;
-    private final long[] pieceAddress;
-    private final int[] pieceLength;
     private final GuestMemory memory;
-    private int pieces;
-    private int bytes;
     private int empty;
 
     /**
@@ -40,41 +36,14 @@ public final class DescriptorChain {
      * @param writable whether the queue's buffers are device-writable (receiveq) or device-readable (transmitq)
      */
     DescriptorChain(final GuestMemory memory, final int queueSize, final boolean writable) {
+        super(Math.max(MIN_PIECES, Math.min(queueSize, MAX_DESCRIPTORS)));
         this.memory = memory;
         this.requiredDirection = writable ? VIRTQ_DESC_F_WRITE : 0;
-        final int capacity = Math.max(MIN_PIECES, Math.min(queueSize, MAX_DESCRIPTORS));
-        this.pieceAddress = new long[capacity];
-        this.pieceLength = new int[capacity];
     }
 
-    /** Pieces of host memory in the list. A piece is never empty. */
-    public int pieces() {
-        return pieces;
-    }
-
-    /** Host address of a piece. */
-    public long pieceAddress(final int index) {
-        return pieceAddress[index];
-    }
-
-    /** Bytes of a piece, above 0. */
-    public int pieceLength(final int index) {
-        return pieceLength[index];
-    }
-
-    /** Sum of all pieces' lengths. */
-    public int bytes() {
-        return bytes;
-    }
-
-    /** Pieces for which there is room. */
-    int capacity() {
-        return pieceAddress.length;
-    }
-
-    void clear() {
-        pieces = 0;
-        bytes = 0;
+    @Override
+    public void clear() {
+        super.clear();
         empty = 0;
     }
 
@@ -102,7 +71,7 @@ public final class DescriptorChain {
         if (host == GuestMemory.UNMAPPED) {
             return addAcrossRegions(gpa, length);
         }
-        return addPiece(host, length);
+        return addChecked(host, length);
     }
 
     /** A buffer may begin in one region and end in the next one. */
@@ -114,7 +83,7 @@ public final class DescriptorChain {
             if (here == 0) {
                 return RingFault.BUFFER_UNMAPPED;
             }
-            final RingFault pieceFault = addPiece(memory.translate(gpa, here), here);
+            final RingFault pieceFault = addChecked(memory.translate(gpa, here), here);
             if (pieceFault != null) {
                 return pieceFault;
             }
@@ -124,7 +93,7 @@ public final class DescriptorChain {
         return null;
     }
 
-    private RingFault addPiece(final long host, final long length) {
+    private RingFault addChecked(final long host, final long length) {
         if (length == 0) {
             // Legal, and free for the driver: without a bound a list of them would have no end.
             empty++;
@@ -133,10 +102,7 @@ public final class DescriptorChain {
         if (pieces == pieceAddress.length || length > MAX_BYTES - bytes) {
             return RingFault.CHAIN_TOO_LONG;
         }
-        pieceAddress[pieces] = host;
-        pieceLength[pieces] = (int) length;
-        pieces++;
-        bytes += (int) length;
+        addPiece(host, (int) length);
         return null;
     }
 

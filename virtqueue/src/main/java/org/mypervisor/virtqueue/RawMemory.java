@@ -89,6 +89,17 @@ public final class RawMemory {
         return MEMORY.readVolatileShort(address) & 0xFFFF;
     }
 
+    /** As {@link #le16Acquire}, of four aligned bytes. */
+    public static long le32Acquire(final long address) {
+        return MEMORY.readVolatileInt(address) & 0xFFFF_FFFFL;
+    }
+
+    /** As {@link #putLe16Release}, of four aligned bytes. */
+    public static void putLe32Release(final long address, final long value) {
+        VarHandle.releaseFence();
+        MEMORY.writeInt(address, (int) value);
+    }
+
     /** As {@link #le16Acquire}, of eight aligned bytes. */
     public static long le64Acquire(final long address) {
         return MEMORY.readVolatileLong(address);

@@ -65,7 +65,7 @@ public final class Config {
     private List<PortSpec> ports() {
         final List<PortSpec> ports = new ArrayList<>();
         final Map<String, Place> ids = new HashMap<>();
-        final Map<Path, PortSpec> sockets = new HashMap<>();
+        final Map<Object, PortSpec> users = new HashMap<>();
         for (final KeyValues keys : specs.ports) {
             final PortSpec port = PortParser.parse(keys, mistakes).orElse(null);
             if (port == null) {
@@ -79,20 +79,26 @@ public final class Config {
                 continue;
             }
             ports.add(port);
-            final Place pathPlace = keys.optional("path") == null
-                    ? keys.place()
-                    : keys.optional("path").place();
-            final PortSpec rival = port.path().isEmpty() || port.path().indexOf('\0') >= 0
-                    ? null
-                    : sockets.putIfAbsent(Path.of(port.path()).toAbsolutePath().normalize(), port);
-            if (rival != null) {
-                mistakes.add(
-                        pathPlace,
-                        "this socket already belongs to port '" + rival.id() + "', at " + rival.place()
-                                + "; each port needs its own");
-            }
+            checkOwn(port, keys, users);
         }
         return ports;
+    }
+
+    /** No two ports share a socket or an interface. */
+    private void checkOwn(final PortSpec port, final KeyValues keys, final Map<Object, PortSpec> users) {
+        final boolean isSocket = port.kind() instanceof PortSpec.VhostUser;
+        final SpecText written = keys.optional(isSocket ? "path" : "ifname");
+        if (written == null || written.text().indexOf('\0') >= 0) {
+            return;
+        }
+        final Object own = isSocket ? Path.of(written.text()).toAbsolutePath().normalize() : written.text();
+        final PortSpec rival = users.putIfAbsent(own, port);
+        if (rival != null) {
+            mistakes.add(
+                    written.place(),
+                    "this " + (isSocket ? "socket" : "interface") + " already belongs to port '" + rival.id() + "', at "
+                            + rival.place() + "; each port needs its own");
+        }
     }
 
     private List<MiddleboxSpec> middleboxes() {

@@ -2,33 +2,46 @@ package org.mypervisor.offload.config;
 
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.mypervisor.offload.rules.Mistake;
 import org.mypervisor.offload.rules.Mistakes;
 import org.mypervisor.vhostuser.SocketOptions;
 
 /** Reads the keys of a {@code --port}. */
 final class PortParser {
-    /** Bytes of a socket path: sun_path has 108, the last of them a zero (unix(7)). */
-    private static final List<String> TYPES = List.of(PortSpec.VHOST_USER);
+    private static final List<String> COMMON_KEYS = List.of("id", "type", "queues", "offloads", "wait");
 
-    private static final List<String> KEYS = List.of(
-            "id",
-            "type",
-            "path",
-            "server",
-            "queues",
-            "packed",
-            "mrg_rxbuf",
-            "event_idx",
-            "indirect",
-            "in_order",
-            "offloads",
-            "mode",
-            "owner",
-            "group",
-            "wait");
+    /** The keys that only ports of one type have. */
+    private static final Map<String, List<String>> KEYS = Map.of(
+            PortSpec.VhostUser.TYPE,
+            List.of(
+                    "path",
+                    "server",
+                    "packed",
+                    "mrg_rxbuf",
+                    "event_idx",
+                    "indirect",
+                    "in_order",
+                    "mode",
+                    "owner",
+                    "group"),
+            PortSpec.Tap.TYPE,
+            List.of("ifname", "mtu"),
+            PortSpec.AfPacket.TYPE,
+            List.of("ifname"));
+
+    private static final List<String> TYPES =
+            List.of(PortSpec.VhostUser.TYPE, PortSpec.Tap.TYPE, PortSpec.AfPacket.TYPE);
+
     private static final int DEFAULT_MODE = 0660;
+
+    /** IFNAMSIZ has room for a zero behind them. */
+    private static final int MAX_IFNAME_BYTES = 15;
+
+    private static final int MIN_MTU = 68;
+    private static final int MAX_MTU = 65_521;
 
     private final KeyValues keys;
     private final Mistakes mistakes;
@@ -44,36 +57,49 @@ final class PortParser {
     }
 
     private Optional<PortSpec> parse() {
-        keys.expectOnly("port", KEYS);
-        final Word id = KeyValues.id(keys.required("id", "port", "NAME"), mistakes);
         final String type = type();
-        final String path = path();
+        keys.expectOnly(
+                "port of type " + type,
+                Stream.concat(COMMON_KEYS.stream(), KEYS.get(type).stream()).toList());
+        final Word id = KeyValues.id(keys.required("id", "port", "NAME"), mistakes);
+        final int queues = keys.number("queues", 1, PortSpec.MAX_QUEUES, 1);
+        final boolean offloads = keys.onOff("offloads", true);
+        final int wait = keys.number("wait", 0, PortSpec.MAX_WAIT_MILLIS, 1);
+        final PortSpec.Kind kind =
+                switch (type) {
+                    case PortSpec.Tap.TYPE -> new PortSpec.Tap(ifname(), mtu());
+                    case PortSpec.AfPacket.TYPE -> new PortSpec.AfPacket(ifname());
+                    default -> vhostUser();
+                };
+        return Optional.ofNullable(id)
+                .map(name -> new PortSpec(name.text(), queues, offloads, wait, kind, name.place()));
+    }
+
+    private String type() {
+        final SpecText type = keys.optional("type");
+        if (type == null) {
+            return PortSpec.VhostUser.TYPE;
+        }
+        if (!TYPES.contains(type.text())) {
+            mistakes.add(
+                    type.place(),
+                    "there is no port type " + type.quoted() + "; supported: " + String.join(", ", TYPES)
+                            + Mistake.suggest(type.text(), TYPES));
+            return PortSpec.VhostUser.TYPE;
+        }
+        return type.text();
+    }
+
+    private PortSpec.VhostUser vhostUser() {
         final PortSpec.Offered offered = new PortSpec.Offered(
                 keys.onOff("packed", true),
                 keys.onOff("mrg_rxbuf", true),
                 keys.onOff("event_idx", true),
                 keys.onOff("indirect", true),
-                keys.onOff("in_order", true),
-                keys.onOff("offloads", true));
+                keys.onOff("in_order", true));
         final PortSpec.Access access = new PortSpec.Access(
                 mode(), Optional.ofNullable(keys.text("owner", null)), Optional.ofNullable(keys.text("group", null)));
-        final boolean server = keys.onOff("server", true);
-        final int queues = keys.number("queues", 1, PortSpec.MAX_QUEUES, 1);
-        final int wait = keys.number("wait", 0, PortSpec.MAX_WAIT_MILLIS, 1);
-        return Optional.ofNullable(id)
-                .map(name ->
-                        new PortSpec(name.text(), type, path, server, queues, offered, access, wait, name.place()));
-    }
-
-    private String type() {
-        final SpecText type = keys.optional("type");
-        if (type != null && !TYPES.contains(type.text())) {
-            mistakes.add(
-                    type.place(),
-                    "there is no port type " + type.quoted() + "; supported: " + String.join(", ", TYPES)
-                            + Mistake.suggest(type.text(), TYPES));
-        }
-        return PortSpec.VHOST_USER;
+        return new PortSpec.VhostUser(path(), keys.onOff("server", true), offered, access);
     }
 
     private String path() {
@@ -92,6 +118,27 @@ final class PortParser {
             mistakes.add(path.place(), "a socket path cannot hold a zero byte");
         }
         return path.text();
+    }
+
+    private String ifname() {
+        final SpecText ifname = keys.required("ifname", "port", "eth0");
+        if (ifname == null) {
+            return "";
+        }
+        final int length = ifname.text().getBytes(StandardCharsets.UTF_8).length;
+        if (length > MAX_IFNAME_BYTES
+                || !ifname.text().matches("[^\\s/:%\0]+")
+                || ifname.text().matches("\\.\\.?")) {
+            mistakes.add(
+                    ifname.place(),
+                    ifname.quoted() + " is no name of an interface: at most " + MAX_IFNAME_BYTES
+                            + " bytes, no blanks, '/', ':' or '%'; 'ip link' lists those there are");
+        }
+        return ifname.text();
+    }
+
+    private int mtu() {
+        return keys.optional("mtu") == null ? 0 : keys.number("mtu", MIN_MTU, MAX_MTU, 0);
     }
 
     private int mode() {

@@ -7,37 +7,102 @@ import org.mypervisor.offload.rules.Place;
  * A port as written, checked and with its defaults filled in.
  *
  * @param id the name by which paths know it
- * @param type what kind of port; only {@link #VHOST_USER} so far
- * @param path the UNIX socket, as given
- * @param server whether we listen and the front-end connects; else we connect to it
- * @param queues number of queue pairs offered, 1..{@link #MAX_QUEUES}
- * @param offered ring and net features that may be offered
- * @param access who may connect; used only when we make the socket, that is with {@code server=on}
+ * @param queues number of queue pairs, 1..{@link #MAX_QUEUES}
+ * @param offloads whether frames may pass whose checksum or segmentation is left to the receiver
  * @param waitMillis how long a frame waits for a buffer of this port; 0 drops at once
+ * @param kind what it is attached to
  * @param place where it is written
  */
-public record PortSpec(
-        String id,
-        String type,
-        String path,
-        boolean server,
-        int queues,
-        Offered offered,
-        Access access,
-        int waitMillis,
-        Place place) {
-    public static final String VHOST_USER = "vhost-user";
+public record PortSpec(String id, int queues, boolean offloads, int waitMillis, Kind kind, Place place) {
     public static final int MAX_QUEUES = 128;
     public static final int MAX_WAIT_MILLIS = 60_000;
 
+    /** The type of a port, and the options that only this type has. */
+    public sealed interface Kind permits VhostUser, Tap, AfPacket {
+        /** As in {@code type=}. */
+        String type();
+
+        /** The options in the words of {@code --port}, each with a comma in front. */
+        String text();
+    }
+
+    /**
+     * The socket of a front-end.
+     *
+     * @param path the UNIX socket, as given
+     * @param server whether we listen and the front-end connects; else we connect to it
+     * @param offered ring and net features that may be offered
+     * @param access who may connect; used only when we make the socket, that is with {@code server=on}
+     */
+    public record VhostUser(String path, boolean server, Offered offered, Access access) implements Kind {
+        public static final String TYPE = "vhost-user";
+
+        @Override
+        public String type() {
+            return TYPE;
+        }
+
+        @Override
+        public String text() {
+            final StringBuilder text = new StringBuilder();
+            text.append(",path=").append(path);
+            text.append(",server=").append(onOff(server));
+            text.append(",packed=").append(onOff(offered.packed));
+            text.append(",mrg_rxbuf=").append(onOff(offered.mergeableBuffers));
+            text.append(",event_idx=").append(onOff(offered.eventIdx));
+            text.append(",indirect=").append(onOff(offered.indirect));
+            text.append(",in_order=").append(onOff(offered.inOrder));
+            if (server) {
+                text.append(String.format(",mode=0%03o", access.mode));
+                access.owner.ifPresent(owner -> text.append(",owner=").append(owner));
+                access.group.ifPresent(group -> text.append(",group=").append(group));
+            }
+            return text.toString();
+        }
+    }
+
+    /**
+     * A tap interface of the host: attached to if it is there, else made for as long as the port lives.
+     *
+     * @param ifname name of the interface
+     * @param mtu to be set, or 0 to leave it as it is
+     */
+    public record Tap(String ifname, int mtu) implements Kind {
+        public static final String TYPE = "tap";
+
+        @Override
+        public String type() {
+            return TYPE;
+        }
+
+        @Override
+        public String text() {
+            return ",ifname=" + ifname + (mtu == 0 ? "" : ",mtu=" + mtu);
+        }
+    }
+
+    /**
+     * Any Ethernet interface of the host, by a packet socket with a mapped ring.
+     *
+     * @param ifname name of the interface
+     */
+    public record AfPacket(String ifname) implements Kind {
+        public static final String TYPE = "af_packet";
+
+        @Override
+        public String type() {
+            return TYPE;
+        }
+
+        @Override
+        public String text() {
+            return ",ifname=" + ifname;
+        }
+    }
+
     /** Features that the port's options allow; {@code off} takes one out of the offer. */
     public record Offered(
-            boolean packed,
-            boolean mergeableBuffers,
-            boolean eventIdx,
-            boolean indirect,
-            boolean inOrder,
-            boolean offloads) {}
+            boolean packed, boolean mergeableBuffers, boolean eventIdx, boolean indirect, boolean inOrder) {}
 
     /**
      * Mode and ownership of the socket file.
@@ -48,28 +113,15 @@ public record PortSpec(
      */
     public record Access(int mode, Optional<String> owner, Optional<String> group) {}
 
+    /** What kind of port, as in {@code type=}. */
+    public String type() {
+        return kind.type();
+    }
+
     /** The port in the words of {@code --port}, everything spelled out. */
     public String text() {
-        final StringBuilder text = new StringBuilder();
-        text.append("id=")
-                .append(id)
-                .append(",type=")
-                .append(type)
-                .append(",path=")
-                .append(path);
-        text.append(",server=").append(onOff(server)).append(",queues=").append(queues);
-        text.append(",packed=").append(onOff(offered.packed));
-        text.append(",mrg_rxbuf=").append(onOff(offered.mergeableBuffers));
-        text.append(",event_idx=").append(onOff(offered.eventIdx));
-        text.append(",indirect=").append(onOff(offered.indirect));
-        text.append(",in_order=").append(onOff(offered.inOrder));
-        text.append(",offloads=").append(onOff(offered.offloads));
-        if (server) {
-            text.append(String.format(",mode=0%03o", access.mode));
-            access.owner.ifPresent(owner -> text.append(",owner=").append(owner));
-            access.group.ifPresent(group -> text.append(",group=").append(group));
-        }
-        return text.append(",wait=").append(waitMillis).toString();
+        return "id=" + id + ",type=" + type() + kind.text() + ",queues=" + queues + ",offloads=" + onOff(offloads)
+                + ",wait=" + waitMillis;
     }
 
     private static String onOff(final boolean value) {

@@ -15,45 +15,57 @@ class PortSpecTest {
         return new Loading().port(spec).load().ports().get(0);
     }
 
+    private static PortSpec.VhostUser socket(final PortSpec port) {
+        return (PortSpec.VhostUser) port.kind();
+    }
+
     @Test
     void shouldFillInDefaults() {
         final PortSpec port = port("id=fw-in,path=/run/fw-in.sock");
         assertEquals("fw-in", port.id());
         assertEquals("vhost-user", port.type());
-        assertEquals("/run/fw-in.sock", port.path());
-        assertTrue(port.server());
+        assertEquals("/run/fw-in.sock", socket(port).path());
+        assertTrue(socket(port).server());
         assertEquals(1, port.queues());
-        assertEquals(new PortSpec.Offered(true, true, true, true, true, true), port.offered());
-        assertEquals(new PortSpec.Access(0660, Optional.empty(), Optional.empty()), port.access());
+        assertTrue(port.offloads());
+        assertEquals(
+                new PortSpec.Offered(true, true, true, true, true), socket(port).offered());
+        assertEquals(
+                new PortSpec.Access(0660, Optional.empty(), Optional.empty()),
+                socket(port).access());
         assertEquals(1, port.waitMillis());
     }
 
     @Test
     void shouldReadEveryOption() {
-        final String spec = "id=a,type=vhost-user,path=/tmp/with blank.sock,server=on,queues=128,packed=off,"
-                + "mrg_rxbuf=off,event_idx=off,indirect=off,in_order=off,offloads=off,mode=0600,owner=root,group=kvm,wait=60000";
+        final String spec = "id=a,type=vhost-user,path=/tmp/with blank.sock,server=on,packed=off,mrg_rxbuf=off,"
+                + "event_idx=off,indirect=off,in_order=off,mode=0600,owner=root,group=kvm,queues=128,offloads=off,wait=60000";
         final PortSpec port = port(spec);
-        assertEquals("/tmp/with blank.sock", port.path());
+        assertEquals("/tmp/with blank.sock", socket(port).path());
         assertEquals(128, port.queues());
-        assertEquals(new PortSpec.Offered(false, false, false, false, false, false), port.offered());
-        assertEquals(new PortSpec.Access(0600, Optional.of("root"), Optional.of("kvm")), port.access());
+        assertFalse(port.offloads());
+        assertEquals(
+                new PortSpec.Offered(false, false, false, false, false),
+                socket(port).offered());
+        assertEquals(
+                new PortSpec.Access(0600, Optional.of("root"), Optional.of("kvm")),
+                socket(port).access());
         assertEquals(60000, port.waitMillis());
         assertEquals(spec, port.text());
-        assertFalse(port("id=a,path=b,server=off").server());
+        assertFalse(socket(port("id=a,path=b,server=off")).server());
     }
 
     @Test
     void shouldLetEachFeatureBeSwitchedOffAlone() {
-        assertEquals(new PortSpec.Offered(false, true, true, true, true, true), offered("packed"));
-        assertEquals(new PortSpec.Offered(true, false, true, true, true, true), offered("mrg_rxbuf"));
-        assertEquals(new PortSpec.Offered(true, true, false, true, true, true), offered("event_idx"));
-        assertEquals(new PortSpec.Offered(true, true, true, false, true, true), offered("indirect"));
-        assertEquals(new PortSpec.Offered(true, true, true, true, false, true), offered("in_order"));
-        assertEquals(new PortSpec.Offered(true, true, true, true, true, false), offered("offloads"));
+        assertEquals(new PortSpec.Offered(false, true, true, true, true), offered("packed"));
+        assertEquals(new PortSpec.Offered(true, false, true, true, true), offered("mrg_rxbuf"));
+        assertEquals(new PortSpec.Offered(true, true, false, true, true), offered("event_idx"));
+        assertEquals(new PortSpec.Offered(true, true, true, false, true), offered("indirect"));
+        assertEquals(new PortSpec.Offered(true, true, true, true, false), offered("in_order"));
     }
 
     private static PortSpec.Offered offered(final String feature) {
-        return port("id=a,path=b," + feature + "=off").offered();
+        return socket(port("id=a,path=b," + feature + "=off")).offered();
     }
 
     @ParameterizedTest
@@ -65,10 +77,15 @@ class PortSpecTest {
                 "id=a,path= | 11 | 'path' has no value",
                 "id=1a,path=b | 4 | '1a' is no id: a letter and up to 63 letters, digits, '-', '.' or '_'",
                 "id=a:b,path=b | 4 | 'a:b' is no id: a letter and up to 63 letters, digits, '-', '.' or '_'",
-                "id=a,path=b,type=tap | 18 | there is no port type 'tap'; supported: vhost-user",
-                "id=a,path=b,type=vhostuser | 18 | there is no port type 'vhostuser'; supported: vhost-user; did you mean 'vhost-user'?",
+                "id=a,path=b,type=tun | 18 | there is no port type 'tun'; supported: vhost-user, tap, af_packet",
+                "id=a,type=tap,ifname=t,path=b | 24 | a port of type tap has no key 'path'; it has id, type, queues, offloads, wait, ifname, mtu",
+                "id=a,type=af_packet | 1 | the port has no 'ifname'; add ifname=eth0",
+                "id=a,type=af_packet,ifname=0123456789abcdef | 28 | '0123456789abcdef' is no name of an interface: at most 15 bytes, no blanks, '/', ':' or '%'; 'ip link' lists those there are",
+                "id=a,type=tap,ifname=a/b | 22 | 'a/b' is no name of an interface: at most 15 bytes, no blanks, '/', ':' or '%'; 'ip link' lists those there are",
+                "id=a,type=tap,ifname=t,mtu=67 | 28 | 'mtu' is a number from 68 to 65521, not '67'",
+                "id=a,path=b,type=vhostuser | 18 | there is no port type 'vhostuser'; supported: vhost-user, tap, af_packet; did you mean 'vhost-user'?",
                 "id=a,path=b,id=c | 13 | 'id' was already given at --port:1:1",
-                "id=a,path=b,queue=2 | 13 | a port has no key 'queue'; it has id, type, path, server, queues, packed, mrg_rxbuf, event_idx, indirect, in_order, offloads, mode, owner, group, wait; did you mean 'queues'?",
+                "id=a,path=b,queue=2 | 13 | a port of type vhost-user has no key 'queue'; it has id, type, queues, offloads, wait, path, server, packed, mrg_rxbuf, event_idx, indirect, in_order, mode, owner, group; did you mean 'queues'?",
                 "id=a,path=b,queues=0 | 20 | 'queues' is a number from 1 to 128, not '0'",
                 "id=a,path=b,queues=129 | 20 | 'queues' is a number from 1 to 128, not '129'",
                 "id=a,path=b,queues=two | 20 | 'queues' is a number from 1 to 128, not 'two'",
@@ -93,6 +110,26 @@ class PortSpecTest {
     }
 
     @Test
+    void shouldReadPortsToInterfaces() {
+        final String tap = "id=a,type=tap,ifname=tap0,mtu=9000,queues=2,offloads=off,wait=0";
+        assertEquals(tap, port(tap).text());
+        assertEquals(new PortSpec.Tap("tap0", 9000), port(tap).kind());
+        final String packet = "id=a,type=af_packet,ifname=eth0,queues=1,offloads=on,wait=1";
+        assertEquals(packet, port("id=a,type=af_packet,ifname=eth0").text());
+    }
+
+    @Test
+    void shouldNotLetTwoPortsShareAnInterface() {
+        assertEquals(
+                List.of(
+                        "--port:2:25: this interface already belongs to port 'a', at --port:1:4; each port needs its own"),
+                new Loading()
+                        .port("id=a,type=tap,ifname=t0")
+                        .port("id=b,type=tap,queues=1,ifname=t0".replace(",queues=1", ""))
+                        .mistakes());
+    }
+
+    @Test
     void shouldCountOccurrencesOfTheOption() {
         assertEquals(
                 List.of("--port:2:13: expected key=value, not 'x'"),
@@ -102,7 +139,7 @@ class PortSpecTest {
     @Test
     void shouldCountBytesOfSocketPath() {
         final String fits = "/" + "a".repeat(104) + "ä";
-        assertEquals(fits, port("id=a,path=" + fits).path());
+        assertEquals(fits, socket(port("id=a,path=" + fits)).path());
         assertEquals(
                 List.of("--port:1:11: the socket path has 108 bytes, and a UNIX socket takes at most 107; choose a"
                         + " shorter one"),

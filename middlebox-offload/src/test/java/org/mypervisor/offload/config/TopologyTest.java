@@ -5,16 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import org.junit.jupiter.api.Test;
 
 class TopologyTest {
-    private static final String REST =
-            ",queues=1,packed=on,mrg_rxbuf=on,event_idx=on,indirect=on,in_order=on,offloads=on";
+    private static final String RINGS = ",packed=on,mrg_rxbuf=on,event_idx=on,indirect=on,in_order=on";
+    private static final String COMMON = ",queues=1,offloads=on";
 
     @Test
     void shouldRenderPortsAndExpandedPaths() {
         assertEquals(
                 "ports:\n"
-                        + "  id=a,type=vhost-user,path=/run/a.sock,server=on" + REST + ",mode=0660,wait=1\n"
-                        + "  id=b,type=vhost-user,path=/run/b.sock,server=on" + REST + ",mode=0660,wait=1\n"
-                        + "  id=c,type=vhost-user,path=/run/c.sock,server=off" + REST + ",wait=0\n"
+                        + "  id=a,type=vhost-user,path=/run/a.sock,server=on" + RINGS + ",mode=0660" + COMMON
+                        + ",wait=1\n"
+                        + "  id=b,type=vhost-user,path=/run/b.sock,server=on" + RINGS + ",mode=0660" + COMMON
+                        + ",wait=1\n"
+                        + "  id=c,type=vhost-user,path=/run/c.sock,server=off" + RINGS + COMMON + ",wait=0\n"
                         + "paths:\n"
                         + "  a -> count -> b\n"
                         + "  b -> count -> a\n"

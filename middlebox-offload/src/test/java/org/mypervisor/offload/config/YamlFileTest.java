@@ -107,9 +107,9 @@ class YamlFileTest {
     void shouldPointAtKeysAndValuesOfMappings() {
         assertEquals(
                 List.of(
-                        "my.yaml:4:3: a port has no key 'qeues'; it has id, type, path, server, queues, packed,"
-                                + " mrg_rxbuf, event_idx, indirect, in_order, offloads, mode, owner, group, wait; did you mean"
-                                + " 'queues'?",
+                        "my.yaml:4:3: a port of type vhost-user has no key 'qeues'; it has id, type, queues, offloads,"
+                                + " wait, path, server, packed, mrg_rxbuf, event_idx, indirect, in_order, mode, owner, group;"
+                                + " did you mean 'queues'?",
                         "my.yaml:5:11: 'server' is on or off, not 'true'"),
                 mistakes("ports:\n- id: a\n  path: b\n  qeues: 2\n  server: true\n"));
         assertEquals(List.of("my.yaml:2:3: the port has no 'id'; add id=NAME"), mistakes("ports:\n- path: b\n"));

@@ -1,0 +1,105 @@
+package org.mypervisor.offload.host;
+
+import static org.mypervisor.vhostuser.Libc.LIBC;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import org.mypervisor.vhostuser.Libc;
+import org.mypervisor.virtqueue.RawMemory;
+
+/** What netdevice(7) tells of an interface, and sets. Any thread; may block for as long as the kernel's lock is held. */
+final class NetDevice {
+    /** struct ifreq { char name[16]; union { … } } */
+    static final int IFREQ_SIZE = 40;
+
+    static final int IFREQ_VALUE_OFFSET = 16;
+
+    private static final int MAX_NAME_BYTES = 15;
+
+    private static final int AF_INET = 2;
+    private static final int SOCK_DGRAM = 2;
+
+    private static final long SIOCGIFFLAGS = 0x8913;
+    private static final long SIOCSIFFLAGS = 0x8914;
+    private static final long SIOCGIFMTU = 0x8921;
+    private static final long SIOCSIFMTU = 0x8922;
+    private static final long SIOCGIFHWADDR = 0x8927;
+    private static final long SIOCGIFINDEX = 0x8933;
+
+    private static final int IFF_UP = 1;
+    private static final int IFF_RUNNING = 0x40;
+
+    private static final int ARPHRD_ETHER = 1;
+    private static final int ARPHRD_LOOPBACK = 772;
+
+    private static final int NO_ANSWER = -1;
+
+    private NetDevice() {}
+
+    /** A request about an interface, to be freed. */
+    static long request(final String name) {
+        final long request = RawMemory.allocate(IFREQ_SIZE);
+        final byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+        for (int i = 0; i < Math.min(bytes.length, MAX_NAME_BYTES); i++) {
+            RawMemory.putU8(request + i, bytes[i]);
+        }
+        return request;
+    }
+
+    /** Its number, above 0; 0 when there is none of this name. */
+    static int index(final String name) {
+        return Math.max((int) get(name, SIOCGIFINDEX), 0);
+    }
+
+    /** Whether it is up and has a carrier. */
+    static boolean isRunning(final String name) {
+        final long flags = get(name, SIOCGIFFLAGS);
+        return flags != NO_ANSWER && (flags & IFF_UP) != 0 && (flags & IFF_RUNNING) != 0;
+    }
+
+    /** In bytes; 0 when it is not there. */
+    static int mtu(final String name) {
+        return Math.max((int) get(name, SIOCGIFMTU), 0);
+    }
+
+    /** Whether its frames have Ethernet headers. */
+    static boolean isEthernet(final String name) {
+        final long type = get(name, SIOCGIFHWADDR);
+        return type != NO_ANSWER && ((type & 0xFFFF) == ARPHRD_ETHER || (type & 0xFFFF) == ARPHRD_LOOPBACK);
+    }
+
+    static void setMtu(final String name, final int mtu) throws IOException {
+        set(name, SIOCSIFMTU, mtu, "MTU " + mtu);
+    }
+
+    static void setUp(final String name) throws IOException {
+        set(name, SIOCSIFFLAGS, get(name, SIOCGIFFLAGS) | IFF_UP, "up");
+    }
+
+    /** The first four bytes of the answer, or {@link #NO_ANSWER}. */
+    private static long get(final String name, final long what) {
+        final int socket = LIBC.socket(AF_INET, SOCK_DGRAM | Libc.SOCK_CLOEXEC, 0);
+        final long request = request(name);
+        try {
+            return LIBC.ioctl(socket, what, request) == 0 ? RawMemory.le32(request + IFREQ_VALUE_OFFSET) : NO_ANSWER;
+        } finally {
+            RawMemory.free(request, IFREQ_SIZE);
+            LIBC.close(socket);
+        }
+    }
+
+    private static void set(final String name, final long what, final long value, final String words)
+            throws IOException {
+        final int socket = LIBC.socket(AF_INET, SOCK_DGRAM | Libc.SOCK_CLOEXEC, 0);
+        final long request = request(name);
+        RawMemory.putLe32(request + IFREQ_VALUE_OFFSET, value);
+        try {
+            if (LIBC.ioctl(socket, what, request) != 0) {
+                throw new IOException("interface " + name + ": cannot be set to " + words + ": " + Libc.lastError());
+            }
+        } finally {
+            RawMemory.free(request, IFREQ_SIZE);
+            LIBC.close(socket);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+package org.mypervisor.offload.host;
+
+import static org.mypervisor.vhostuser.Libc.LIBC;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import jnr.constants.platform.Errno;
+import jnr.ffi.LastError;
+import jnr.ffi.Pointer;
+import org.mypervisor.vhostuser.Libc;
+import org.mypervisor.virtqueue.RawMemory;
+import org.mypervisor.virtqueue.RunningQueue;
+
+/**
+ * Any Ethernet interface, through packet sockets: all frames that arrive there, whoever they are for, come to us as well as to
+ * the host; what we send leaves through it. One socket a queue; the kernel spreads flows over several.
+ *
+ * @see <a href="https://man7.org/linux/man-pages/man7/packet.7.html">packet(7)</a>
+ */
+public final class PacketInterface extends HostInterface {
+    private static final int AF_PACKET = 17;
+    private static final int SOCK_RAW = 3;
+    private static final int ETH_P_ALL_NETWORK_ORDER = 0x0300;
+
+    private static final int SOL_SOCKET = 1;
+    private static final int SO_SNDBUF = 7;
+    private static final int SO_SNDBUFFORCE = 32;
+
+    private static final int SOL_PACKET = 263;
+    private static final int PACKET_ADD_MEMBERSHIP = 1;
+    private static final int PACKET_RX_RING = 5;
+    private static final int PACKET_VERSION = 10;
+    private static final int PACKET_VNET_HDR = 15;
+    private static final int PACKET_FANOUT = 18;
+    private static final int PACKET_QDISC_BYPASS = 20;
+    private static final int PACKET_IGNORE_OUTGOING = 23;
+
+    private static final int TPACKET_V2 = 1;
+    private static final int PACKET_MR_PROMISC = 1;
+    private static final int PACKET_FANOUT_HASH = 0;
+    private static final int PACKET_FANOUT_FLAG_UNIQUEID = 0x2000;
+
+    /** struct sockaddr_ll { u16 family; u16 protocol; int ifindex; … } */
+    private static final int ADDRESS_SIZE = 20;
+
+    /** struct packet_mreq { int ifindex; u16 type; u16 alen; u8 address[8]; } */
+    private static final int MEMBERSHIP_SIZE = 16;
+
+    /**
+     * Room for the longest frame and the kernel's headers. An odd number of cache lines, so that the heads of the slots do
+     * not all fall into the same few sets of the cache.
+     */
+    private static final int SLOT_SIZE = 1027 * 64;
+
+    private static final int SLOTS_PER_BLOCK = 16;
+    private static final int PAGE = 4096;
+    private static final int BLOCK_SIZE = (SLOTS_PER_BLOCK * SLOT_SIZE + PAGE - 1) / PAGE * PAGE;
+
+    /** A millisecond's worth of 64-byte frames at a rate that one worker can take; 34 MB. */
+    private static final int BLOCKS = 32;
+
+    /** Frames that a driver of the host may hold back before it has sent them. */
+    private static final int SEND_BUFFER = 8 << 20;
+
+    private final int queues;
+    private final boolean offloads;
+    private final List<Integer> sockets = new ArrayList<>();
+    private final List<Long> rings = new ArrayList<>();
+    private final List<PacketSender> senders = new ArrayList<>();
+
+    public PacketInterface(final String name, final int queues, final boolean offloads) {
+        super(name);
+        this.queues = queues;
+        this.offloads = offloads;
+    }
+
+    @Override
+    public void check() throws IOException {
+        if (NetDevice.index(name()) == 0) {
+            throw error("is not there; 'ip link' lists those there are");
+        }
+        if (!NetDevice.isEthernet(name())) {
+            throw error("its frames have no Ethernet headers");
+        }
+        LIBC.close(socket());
+    }
+
+    @Override
+    public boolean opensWhileDown() {
+        return false;
+    }
+
+    @Override
+    public long features() {
+        return isOpen() ? negotiated() : 0;
+    }
+
+    /** What arrives may be unfinished whatever we say; what leaves is as it is wanted. */
+    private long negotiated() {
+        final String[] release = System.getProperty("os.version", "0").split("[^0-9]+");
+        final int kernel =
+                Integer.parseInt(release[0]) * 1000 + (release.length > 1 ? Integer.parseInt(release[1]) : 0);
+        return offloads ? RECEIVED | SENT | (kernel >= 6002 ? SENT_USO : 0) : RECEIVED;
+    }
+
+    private int socket() throws IOException {
+        final int socket = LIBC.socket(AF_PACKET, SOCK_RAW | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, 0);
+        if (socket < 0) {
+            final int errno = LastError.getLastError(jnr.ffi.Runtime.getSystemRuntime());
+            throw error(
+                    errno == Errno.EPERM.intValue()
+                            ? "packet sockets need CAP_NET_RAW (run as root, or: setcap cap_net_raw+ep on the JVM)"
+                            : "cannot make a packet socket: " + Libc.lastError());
+        }
+        return socket;
+    }
+
+    @Override
+    List<RunningQueue> openQueues() throws IOException {
+        final List<RunningQueue> made = new ArrayList<>();
+        int group = 0;
+        for (int i = 0; i < queues; i++) {
+            final int socket = socket();
+            sockets.add(socket);
+            set(socket, "PACKET_VERSION", PACKET_VERSION, TPACKET_V2);
+            set(socket, "PACKET_VNET_HDR", PACKET_VNET_HDR, 1);
+            set(socket, "PACKET_IGNORE_OUTGOING (Linux 4.20)", PACKET_IGNORE_OUTGOING, 1);
+            set(socket, "PACKET_QDISC_BYPASS", PACKET_QDISC_BYPASS, 1);
+            enlargeSendBuffer(socket);
+            final PacketRing ring = new PacketRing(mapRing(socket), negotiated());
+            bind(socket);
+            if (queues > 1) {
+                group = join(socket, group);
+            }
+            final PacketSender sender = new PacketSender(socket, negotiated(), losses());
+            senders.add(sender);
+            made.add(new HostQueue(sender, -1));
+            made.add(new HostQueue(ring, socket));
+        }
+        return made;
+    }
+
+    private void set(final int socket, final String what, final int option, final long value) throws IOException {
+        final long memory = RawMemory.allocate(Integer.BYTES);
+        RawMemory.putLe32(memory, value);
+        final int result = LIBC.setsockopt(socket, SOL_PACKET, option, memory, Integer.BYTES);
+        RawMemory.free(memory, Integer.BYTES);
+        if (result != 0) {
+            throw error(what + ": " + Libc.lastError());
+        }
+    }
+
+    private static void enlargeSendBuffer(final int socket) {
+        final long memory = RawMemory.allocate(Integer.BYTES);
+        RawMemory.putLe32(memory, SEND_BUFFER);
+        if (LIBC.setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, memory, Integer.BYTES) != 0) {
+            LIBC.setsockopt(socket, SOL_SOCKET, SO_SNDBUF, memory, Integer.BYTES);
+        }
+        RawMemory.free(memory, Integer.BYTES);
+    }
+
+    /** The addresses of the slots. */
+    private long[] mapRing(final int socket) throws IOException {
+        // struct tpacket_req { unsigned block_size, block_nr, frame_size, frame_nr; }
+        final long request = RawMemory.allocate(4 * Integer.BYTES);
+        RawMemory.putLe32(request, BLOCK_SIZE);
+        RawMemory.putLe32(request + 4, BLOCKS);
+        RawMemory.putLe32(request + 8, SLOT_SIZE);
+        RawMemory.putLe32(request + 12, BLOCKS * SLOTS_PER_BLOCK);
+        final int result = LIBC.setsockopt(socket, SOL_PACKET, PACKET_RX_RING, request, 4 * Integer.BYTES);
+        RawMemory.free(request, 4 * Integer.BYTES);
+        if (result != 0) {
+            throw error("no ring of " + (BLOCKS * (long) BLOCK_SIZE >> 20) + " MiB: " + Libc.lastError());
+        }
+        final Pointer ring =
+                LIBC.mmap(null, (long) BLOCKS * BLOCK_SIZE, Libc.PROT_READ_WRITE, Libc.MAP_SHARED, socket, 0);
+        if (ring == null || ring.address() == -1) {
+            throw error("mmap of the ring: " + Libc.lastError());
+        }
+        rings.add(ring.address());
+        final long[] slots = new long[BLOCKS * SLOTS_PER_BLOCK];
+        for (int i = 0; i < slots.length; i++) {
+            slots[i] = ring.address()
+                    + (long) (i / SLOTS_PER_BLOCK) * BLOCK_SIZE
+                    + (long) (i % SLOTS_PER_BLOCK) * SLOT_SIZE;
+        }
+        return slots;
+    }
+
+    private void bind(final int socket) throws IOException {
+        final int index = NetDevice.index(name());
+        final long address = RawMemory.allocate(ADDRESS_SIZE);
+        RawMemory.putLe16(address, AF_PACKET);
+        RawMemory.putLe16(address + 2, ETH_P_ALL_NETWORK_ORDER);
+        RawMemory.putLe32(address + 4, index);
+        final int bound = LIBC.bind(socket, address, ADDRESS_SIZE);
+        RawMemory.free(address, ADDRESS_SIZE);
+        if (index == 0 || bound != 0) {
+            throw error(index == 0 ? "is not there" : "cannot be bound to: " + Libc.lastError());
+        }
+        final long membership = RawMemory.allocate(MEMBERSHIP_SIZE);
+        RawMemory.putLe32(membership, index);
+        RawMemory.putLe16(membership + 4, PACKET_MR_PROMISC);
+        final int joined = LIBC.setsockopt(socket, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership, MEMBERSHIP_SIZE);
+        RawMemory.free(membership, MEMBERSHIP_SIZE);
+        if (joined != 0) {
+            throw error("cannot be made promiscuous: " + Libc.lastError());
+        }
+    }
+
+    /** The first socket gets a group that nobody has, the others join it. */
+    private int join(final int socket, final int group) throws IOException {
+        final int mode = PACKET_FANOUT_HASH | (sockets.size() == 1 ? PACKET_FANOUT_FLAG_UNIQUEID : 0);
+        set(socket, "PACKET_FANOUT", PACKET_FANOUT, (long) mode << 16 | group);
+        if (sockets.size() > 1) {
+            return group;
+        }
+        final long memory = RawMemory.allocate(2 * Integer.BYTES);
+        RawMemory.putLe32(memory + Integer.BYTES, Integer.BYTES);
+        LIBC.getsockopt(socket, SOL_PACKET, PACKET_FANOUT, memory, memory + Integer.BYTES);
+        final int made = RawMemory.le16(memory);
+        RawMemory.free(memory, 2 * Integer.BYTES);
+        return made;
+    }
+
+    @Override
+    void closeQueues() {
+        senders.forEach(PacketSender::free);
+        rings.forEach(ring -> LIBC.munmap(ring, (long) BLOCKS * BLOCK_SIZE));
+        sockets.forEach(LIBC::close);
+        senders.clear();
+        rings.clear();
+        sockets.clear();
+    }
+}
