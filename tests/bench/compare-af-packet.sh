@@ -53,24 +53,24 @@ generate() {
 ours() { # SIZE
     backend_start "$WORK/control" "$WORK/log" --port "id=a,type=af_packet,ifname=${from}h" \
         --port "id=b,type=af_packet,ifname=${to}h" --path 'a -> b' --poll busy --cpus 1
-    generate "$1"
+    generate "$1" >> "$WORK/ours-$1"
     backend_stats "$WORK/control" > "$WORK/stats"
     backend_stop
 }
 
 testpmd() { # SIZE
-    local pid
+    local pid commands
     mkfifo "$WORK/commands"
-    sleep 1000 > "$WORK/commands" &
-    started $!
+    exec {commands}<> "$WORK/commands"
     dpdk-testpmd --lcores 0@0,1@1 --no-pci --no-telemetry --no-huge -m 256 --file-prefix "afp$$" \
         --vdev "net_af_packet0,iface=${from}h" --vdev "net_af_packet1,iface=${to}h" -- -i --nb-cores=1 --forward-mode=io \
-        --auto-start < "$WORK/commands" > "$WORK/testpmd.log" 2>&1 &
+        --auto-start --total-num-mbufs=16384 < "$WORK/commands" > "$WORK/testpmd.log" 2>&1 &
     pid=$!
     started "$pid"
-    until_true 20 grep -q 'io packet forwarding' "$WORK/testpmd.log" || { tail "$WORK/testpmd.log" >&2; die "testpmd does not start"; }
-    generate "$1"
+    until_true 20 grep -q '^testpmd>' "$WORK/testpmd.log" || { tail "$WORK/testpmd.log" >&2; die "testpmd does not start"; }
+    generate "$1" >> "$WORK/testpmd-$1"
     stop_process "$pid"
+    exec {commands}>&-
     rm "$WORK/commands"
 }
 
@@ -80,9 +80,8 @@ status=0 table=()
 for size in 64 1514; do
     for ((round = 1; round <= rounds; round++)); do
         for who in testpmd ours; do
-            result=$("$who" "$size")
-            echo "$result" >> "$WORK/$who-$size"
-            progress "$size B, round $round, $who: $result Mpps"
+            "$who" "$size"
+            progress "$size B, round $round, $who: $(tail -n 1 "$WORK/$who-$size") Mpps"
         done
         progress "  our worker: $(jq -r '.workers[0] | "\(.busy_ns / .packets | round) ns/packet, \(.busy_ns * 100 / (.busy_ns + .idle_ns) | round) % busy"' "$WORK/stats")"
     done
