@@ -1,0 +1,277 @@
+/* Sends UDP frames through two ports and counts what arrives at the other one; with --latency it measures how long each frame
+ * took. A DPDK application with one core for both ports, meant for two net_virtio_user ports, that is, for whatever back-end
+ * listens on their sockets.
+ *
+ * loadgen EAL_OPTION... -- [--size BYTES|imix] [--flows N] [--ring N] [--rate FRAMES_PER_SECOND] [--latency] [--oneway]
+ *                          [--warm SECONDS] [--seconds SECONDS]
+ *
+ * --rate is that of both directions together; 0, the default, is as fast as it goes. Flow i has source address 198.18.0.0 + i,
+ * destination 10.253.0.0 + i, source port 1024 + i % 60000 and destination port i % 1000 + 1; flows come in a scrambled order.
+ * Prints one line of JSON: what was sent and received in the measured seconds, and percentiles in nanoseconds.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_malloc.h>
+#include <rte_udp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PORTS = 2,
+    BURST = 32,
+    MBUFS = 8191, /* few enough to stay in the cache: else the generator's own misses hide the back-end */
+    MBUF_CACHE = 500,
+    HEADERS = 42,
+    STAMP_OFFSET = HEADERS,
+    SMALLEST = 60,
+    LARGEST = 1514,
+    SUB_BUCKETS = 64, /* 1.6 % */
+    BUCKETS = 40 * SUB_BUCKETS,
+    IMIX_LENGTH = 12,
+};
+
+static const uint16_t imix[IMIX_LENGTH] = {64, 576, 64, 64, 576, 64, 1514, 64, 576, 64, 576, 64};
+
+static unsigned flows = 1024, ring = 1024;
+static double rate, warm = 2, seconds = 5;
+static bool with_latency, one_way, with_imix;
+static uint16_t size = 64;
+
+static struct rte_mempool *pool;
+static uint8_t template[LARGEST];
+static uint32_t next_flow, flow_step;
+static unsigned imix_at;
+static uint64_t sent, received, refused, buckets[BUCKETS], slowest;
+
+static void fill_template(void)
+{
+    struct rte_ether_hdr *ether = (void *)template;
+    struct rte_ipv4_hdr *ip = (void *)(ether + 1);
+    struct rte_udp_hdr *udp = (void *)(ip + 1);
+    static const uint8_t macs[] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
+    memcpy(ether, macs, sizeof macs);
+    ether->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+    ip->version_ihl = 0x45;
+    ip->time_to_live = 64;
+    ip->next_proto_id = 17;
+    udp->dgram_cksum = 0;
+}
+
+/* Any two flows in a row are far apart, and all have their turn. */
+static uint32_t take_flow(void)
+{
+    uint32_t flow = next_flow;
+    next_flow += flow_step;
+    if (next_flow >= flows)
+        next_flow -= flows;
+    return flow;
+}
+
+static void fill(struct rte_mbuf *mbuf)
+{
+    uint16_t bytes = size;
+    if (with_imix) {
+        bytes = imix[imix_at];
+        imix_at = imix_at + 1 == IMIX_LENGTH ? 0 : imix_at + 1;
+    }
+    uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
+    memcpy(frame, template, HEADERS);
+    struct rte_ipv4_hdr *ip = (void *)(frame + RTE_ETHER_HDR_LEN);
+    struct rte_udp_hdr *udp = (void *)(ip + 1);
+    uint32_t flow = take_flow();
+    ip->total_length = rte_cpu_to_be_16(bytes - RTE_ETHER_HDR_LEN);
+    ip->src_addr = rte_cpu_to_be_32(RTE_IPV4(198, 18, 0, 0) + flow);
+    ip->dst_addr = rte_cpu_to_be_32(RTE_IPV4(10, 253, 0, 0) + flow);
+    ip->hdr_checksum = 0;
+    ip->hdr_checksum = rte_ipv4_cksum(ip);
+    udp->src_port = rte_cpu_to_be_16(1024 + flow % 60000);
+    udp->dst_port = rte_cpu_to_be_16(flow % 1000 + 1);
+    udp->dgram_len = rte_cpu_to_be_16(bytes - RTE_ETHER_HDR_LEN - sizeof *ip);
+    mbuf->data_len = mbuf->pkt_len = bytes;
+}
+
+static unsigned bucket_of(uint64_t ns)
+{
+    if (ns < SUB_BUCKETS)
+        return ns;
+    unsigned shift = 63 - __builtin_clzll(ns) - 6 + 1;
+    unsigned bucket = shift * (SUB_BUCKETS / 2) + (ns >> shift);
+    return RTE_MIN(bucket, (unsigned)BUCKETS - 1);
+}
+
+static uint64_t middle_of(unsigned bucket)
+{
+    if (bucket < SUB_BUCKETS)
+        return bucket;
+    unsigned shift = bucket / (SUB_BUCKETS / 2) - 1;
+    uint64_t low = (uint64_t)(bucket - shift * (SUB_BUCKETS / 2)) << shift;
+    return low + (1ULL << shift) / 2;
+}
+
+static uint64_t percentile(double share)
+{
+    uint64_t total = 0, seen = 0;
+    for (unsigned i = 0; i < BUCKETS; i++)
+        total += buckets[i];
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        seen += buckets[i];
+        if (total && seen >= share * total)
+            return middle_of(i);
+    }
+    return 0;
+}
+
+static void send_burst(uint16_t port, unsigned count)
+{
+    struct rte_mbuf *mbufs[BURST];
+    if (rte_pktmbuf_alloc_bulk(pool, mbufs, count))
+        return;
+    for (unsigned i = 0; i < count; i++)
+        fill(mbufs[i]);
+    if (with_latency) {
+        uint64_t now = rte_rdtsc();
+        for (unsigned i = 0; i < count; i++)
+            memcpy(rte_pktmbuf_mtod_offset(mbufs[i], void *, STAMP_OFFSET), &now, sizeof now);
+    }
+    unsigned taken = rte_eth_tx_burst(port, 0, mbufs, count);
+    sent += taken;
+    refused += count - taken;
+    if (taken < count)
+        rte_pktmbuf_free_bulk(mbufs + taken, count - taken);
+}
+
+static void receive_burst(uint16_t port, double ns_per_cycle)
+{
+    struct rte_mbuf *mbufs[BURST];
+    unsigned count = rte_eth_rx_burst(port, 0, mbufs, BURST);
+    if (!count)
+        return;
+    received += count;
+    if (with_latency) {
+        uint64_t now = rte_rdtsc(), stamp;
+        for (unsigned i = 0; i < count; i++) {
+            memcpy(&stamp, rte_pktmbuf_mtod_offset(mbufs[i], void *, STAMP_OFFSET), sizeof stamp);
+            uint64_t ns = (now - stamp) * ns_per_cycle;
+            buckets[bucket_of(ns)]++;
+            slowest = RTE_MAX(slowest, ns);
+        }
+    }
+    rte_pktmbuf_free_bulk(mbufs, count);
+}
+
+static void run(double duration)
+{
+    const double hz = rte_get_tsc_hz();
+    const uint64_t begin = rte_rdtsc(), end = begin + duration * hz;
+    const unsigned senders = one_way ? 1 : PORTS;
+    uint64_t given[PORTS] = {0};
+    for (uint64_t now = begin; now < end; now = rte_rdtsc()) {
+        for (uint16_t port = 0; port < PORTS; port++) {
+            if (port < senders) {
+                unsigned count = BURST;
+                if (rate > 0) {
+                    uint64_t due = (now - begin) / hz * rate / senders;
+                    count = RTE_MIN(due - given[port], (uint64_t)BURST);
+                    given[port] += count;
+                }
+                if (count)
+                    send_burst(port, count);
+            }
+            receive_burst(port, 1e9 / hz);
+        }
+    }
+}
+
+static void set_up(uint16_t port)
+{
+    struct rte_eth_conf conf = {0};
+    struct rte_eth_link link = {0};
+    if (rte_eth_dev_configure(port, 1, 1, &conf) || rte_eth_tx_queue_setup(port, 0, ring, SOCKET_ID_ANY, NULL)
+        || rte_eth_rx_queue_setup(port, 0, ring, SOCKET_ID_ANY, NULL, pool) || rte_eth_dev_start(port))
+        rte_exit(EXIT_FAILURE, "port %u cannot be set up\n", port);
+    rte_eth_promiscuous_enable(port);
+    for (int i = 0; i < 100 && !link.link_status; i++) {
+        rte_delay_ms(50);
+        rte_eth_link_get_nowait(port, &link);
+    }
+    if (!link.link_status)
+        rte_exit(EXIT_FAILURE, "port %u has no link\n", port);
+}
+
+static uint32_t step_for(uint32_t n)
+{
+    /* Near the golden section, and without a common divisor. */
+    uint32_t step = RTE_MAX(1u, (uint32_t)(n * 0.6180339887));
+    for (;; step++) {
+        uint32_t a = n, b = step;
+        while (b) {
+            uint32_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1)
+            return step;
+    }
+}
+
+static void parse(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"size", required_argument, 0, 's'},  {"flows", required_argument, 0, 'f'}, {"ring", required_argument, 0, 'g'},
+        {"rate", required_argument, 0, 'r'},  {"latency", no_argument, 0, 'l'},     {"oneway", no_argument, 0, 'o'},
+        {"warm", required_argument, 0, 'w'}, {"seconds", required_argument, 0, 't'}, {0, 0, 0, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            with_imix = !strcmp(optarg, "imix");
+            size = with_imix ? 64 : atoi(optarg);
+            break;
+        case 'f': flows = atoi(optarg); break;
+        case 'g': ring = atoi(optarg); break;
+        case 'r': rate = atof(optarg); break;
+        case 'l': with_latency = true; break;
+        case 'o': one_way = true; break;
+        case 'w': warm = atof(optarg); break;
+        case 't': seconds = atof(optarg); break;
+        default: rte_exit(2, "see the head of loadgen.c\n");
+        }
+    }
+    if (size < SMALLEST || size > LARGEST || flows < 1 || flows > 1 << 20 || seconds <= 0)
+        rte_exit(2, "size %d..%d, flows 1..%d, seconds above 0\n", SMALLEST, LARGEST, 1 << 20);
+}
+
+int main(int argc, char **argv)
+{
+    int used = rte_eal_init(argc, argv);
+    if (used < 0)
+        rte_exit(EXIT_FAILURE, "EAL: %s\n", rte_strerror(rte_errno));
+    parse(argc - used, argv + used);
+    if (rte_eth_dev_count_avail() != PORTS)
+        rte_exit(EXIT_FAILURE, "two ports are needed, there are %u\n", rte_eth_dev_count_avail());
+    flow_step = step_for(flows);
+    fill_template();
+    pool = rte_pktmbuf_pool_create("frames", MBUFS, MBUF_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    if (!pool)
+        rte_exit(EXIT_FAILURE, "no memory for frames\n");
+    for (uint16_t port = 0; port < PORTS; port++)
+        set_up(port);
+    run(warm);
+    sent = received = refused = slowest = 0;
+    memset(buckets, 0, sizeof buckets);
+    run(seconds);
+    printf("{\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"mpps\":%.3f", sent, received, refused,
+           received / seconds / 1e6);
+    if (with_latency)
+        printf(",\"p50\":%" PRIu64 ",\"p99\":%" PRIu64 ",\"p9999\":%" PRIu64 ",\"max\":%" PRIu64, percentile(.5), percentile(.99),
+               percentile(.9999), slowest);
+    puts("}");
+    return 0;
+}
