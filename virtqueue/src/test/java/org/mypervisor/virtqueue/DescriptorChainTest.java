@@ -258,7 +258,7 @@ class DescriptorChainTest {
             ring.offer(ring.buffer + 1000, 10, HOLE, 10);
             ring.offer(ring.buffer + 2000, 7);
             ring.device.available(VringLayout.MAX_SIZE);
-            final DescriptorChain chain = ring.newChain();
+            final BufferList chain = ring.newChain();
             assertNull(ring.append());
             assertEquals(RingFault.BUFFER_UNMAPPED, ring.append());
             assertEquals(2, chain.pieces());

@@ -53,7 +53,7 @@ class DoubleFetchTest {
             whileFlipping(
                     ring, ring.layout.descGpa() + 8, word(ring, GOOD, 0), word(ring, 0x1_0000_0000L - GOOD, 0), () -> {
                         ring.device.available(VringLayout.MAX_SIZE);
-                        final DescriptorChain chain = ring.newChain();
+                        final BufferList chain = ring.newChain();
                         final RingFault fault = ring.append();
                         assertEquals(fault == null ? GOOD : 0, chain.bytes());
                         assertEquals(fault == null ? null : RingFault.BUFFER_UNMAPPED, fault);
@@ -72,7 +72,7 @@ class DoubleFetchTest {
             ring.offer(table, 33);
             final int[] outcomes = new int[2];
             whileFlipping(ring, ring.layout.descGpa() + 8, word(ring, 33, 0), word(ring, 32, INDIRECT), () -> {
-                final DescriptorChain chain = ring.newChain();
+                final BufferList chain = ring.newChain();
                 ring.device.available(VringLayout.MAX_SIZE);
                 final RingFault fault = ring.append();
                 assertNull(fault, "length 33 with INDIRECT would be a broken ring");

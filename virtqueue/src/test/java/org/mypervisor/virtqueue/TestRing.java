@@ -158,7 +158,7 @@ final class TestRing implements AutoCloseable {
     }
 
     /** Empties the list of buffers and goes back to the first chain. */
-    DescriptorChain newChain() {
+    BufferList newChain() {
         tokens.clear();
         return device.newChain();
     }
@@ -175,8 +175,8 @@ final class TestRing implements AutoCloseable {
     }
 
     /** The chain loaded last. */
-    DescriptorChain chain() {
-        final DescriptorChain chain = newChain();
+    BufferList chain() {
+        final BufferList chain = newChain();
         append();
         return chain;
     }
@@ -193,7 +193,7 @@ final class TestRing implements AutoCloseable {
     }
 
     /** All bytes of a chain. */
-    static byte[] bytes(final DescriptorChain chain) {
+    static byte[] bytes(final BufferList chain) {
         final byte[] bytes = new byte[chain.bytes()];
         int done = 0;
         for (int piece = 0; piece < chain.pieces(); piece++) {

@@ -110,7 +110,7 @@ class VirtqueuePropertyTest {
             why = e.getMessage();
         }
         assertEquals(1, ring.device.available(1), story);
-        final DescriptorChain chain = ring.newChain();
+        final BufferList chain = ring.newChain();
         final RingFault fault = ring.append();
         final String reasons = " (" + why + "), ours: " + fault;
         final Verdict verdict = expected;

@@ -57,8 +57,12 @@ class YamlFileTest {
                         "fw-out -> server"),
                 topology.paths().stream().map(ExpandedPath::text).toList());
         assertEquals(2, topology.ports().get(2).queues());
-        assertEquals(false, topology.ports().get(2).offered().packed());
-        assertEquals(0600, topology.ports().get(3).access().mode());
+        assertEquals(false, vhostUser(topology, 2).offered().packed());
+        assertEquals(0600, vhostUser(topology, 3).access().mode());
+    }
+
+    private static PortSpec.VhostUser vhostUser(final Topology topology, final int port) {
+        return (PortSpec.VhostUser) topology.ports().get(port).kind();
     }
 
     @Test

@@ -13,7 +13,7 @@ import org.mypervisor.driversim.RingLayout;
 import org.mypervisor.driversim.SlowDevice;
 import org.mypervisor.driversim.SlowQueue;
 import org.mypervisor.driversim.SplitLayout;
-import org.mypervisor.virtqueue.DescriptorChain;
+import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.VirtioFeatures;
 import org.mypervisor.virtqueue.Virtqueue;
@@ -181,7 +181,7 @@ class ChainFuzzTest {
 
     private boolean takeAvailable() {
         final Verdict verdict = judge();
-        final DescriptorChain chain = queue.newChain();
+        final BufferList chain = queue.newChain();
         final int good = queue.append();
         final RingFault fault = good >= 0 ? null : queue.appendFault();
         final int token = good >= 0 ? good : queue.malformedToken();
@@ -245,7 +245,7 @@ class ChainFuzzTest {
         return FuzzedGuest.isTableCut(desc);
     }
 
-    private void compare(final Verdict verdict, final DescriptorChain chain, final RingFault fault) {
+    private void compare(final Verdict verdict, final BufferList chain, final RingFault fault) {
         final int room = Math.max(LEAST_ROOM_FOR_PIECES, layout.size());
         final List<FuzzedGuest.Piece> pieces = new ArrayList<>();
         long bytes = 0;
