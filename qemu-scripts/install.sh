@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Finds what Mypervisor and its test guests need and this machine lacks, and installs it with apt.
 #
-# install.sh [--with-testpmd] [--check]
+# install.sh [--with-testpmd] [--with-experiment] [--check]
 #
-#   --with-testpmd   DPDK's testpmd too, which the tests and the benchmark need and the demo does not
-#   --check          installs nothing; prints what is missing
+#   --with-testpmd      DPDK's testpmd too, which the tests and the benchmark need and the demo does not
+#   --with-experiment   nginx and wrk too, which the experiment needs; nginx is not started as a service of this machine
+#   --check             installs nothing; prints what is missing
 #
 # Installs as root only; for others it prints the command to run and ends with status 1. It does nothing when nothing is
 # missing. The guests' kernel is fetched into the user's cache and is not installed on this machine.
@@ -12,11 +13,12 @@ set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-testpmd=no check=no
+testpmd=no experiment=no check=no
 while (($#)); do
     case $1 in
         --help | -h) usage; exit ;;
         --with-testpmd) testpmd=yes ;;
+        --with-experiment) experiment=yes ;;
         --check) check=yes ;;
         *) wrong_option "unknown option $1" ;;
     esac
@@ -51,6 +53,10 @@ find_missing() {
     have ip || missing+=(iproute2)
     have flock || missing+=(util-linux)
     have xz || missing+=(xz-utils)
+    if [[ $experiment == yes ]]; then
+        have nginx || missing+=(nginx-light)
+        have wrk || missing+=(wrk)
+    fi
     if [[ $testpmd == yes ]] && ! has_testpmd; then
         missing+=(dpdk-dev)
         local prefix package
@@ -61,9 +67,29 @@ find_missing() {
     fi
 }
 
+# Debian starts a web server as soon as it is installed, and at each boot. Here it is only a program.
+policy=/usr/sbin/policy-rc.d policy_is_mine=no
+forbid_services() {
+    [[ " ${missing[*]} " == *" nginx-light "* && ! -e $policy ]] || return 0
+    policy_is_mine=yes
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 755 "$policy"
+}
+allow_services() {
+    [[ $policy_is_mine == yes ]] || return 0
+    rm -f "$policy"
+    policy_is_mine=no
+    ! have systemctl || systemctl --quiet disable nginx > /dev/null 2>&1 || true
+}
+keep_logs() { allow_services; } # end_work calls it when something went wrong
+
 install() { # what apt said is in $WORK/apt.log
+    local status=0
+    forbid_services
     apt-get install -y -q -q --no-install-recommends "${missing[@]}" > "$WORK/apt.log" 2>&1 &
-    still_running $! "installing"
+    still_running $! "installing" || status=$?
+    allow_services
+    return "$status"
 }
 update() {
     progress "fetching package lists"
