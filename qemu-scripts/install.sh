@@ -4,7 +4,7 @@
 # install.sh [--with-testpmd] [--with-experiment] [--check]
 #
 #   --with-testpmd      DPDK's testpmd too, which the tests and the benchmark need and the demo does not
-#   --with-experiment   nginx and wrk too, which the experiment needs; nginx is not started as a service of this machine
+#   --with-experiment   nginx and wrk too, which experiment and tests need; nginx is not started as a service of this machine
 #   --check             installs nothing; prints what is missing
 #
 # Installs as root only; for others it prints the command to run and ends with status 1. It does nothing when nothing is
@@ -56,6 +56,7 @@ find_missing() {
     if [[ $experiment == yes ]]; then
         have nginx || missing+=(nginx-light)
         have wrk || missing+=(wrk)
+        have ping || missing+=(iputils-ping)
     fi
     if [[ $testpmd == yes ]] && ! has_testpmd; then
         missing+=(dpdk-dev)

@@ -82,7 +82,7 @@ summary() {
 }
 
 if [[ $unit_only == no ]]; then
-    "$SCRIPTS/install.sh" --with-testpmd
+    "$SCRIPTS/install.sh" --with-testpmd --with-experiment
     progress "test guest: $("$SCRIPTS/build-guest-image.sh" | tr '\n' ' ')"
 fi
 

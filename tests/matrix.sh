@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every cell of the matrices of front-ends, QEMU guests and dpdk-testpmd, and the long forms of other tests; ends with
-# a table of the results.
+# Runs every cell of the matrices of front-ends, QEMU guests and dpdk-testpmd, and of pairs of port types, and the long forms
+# of other tests; ends with a table of the results.
 #
 # matrix.sh [--filter REGEX] [--short]
 #
@@ -38,8 +38,12 @@ show_new() {
         shown=$((shown + 1))
     done
 }
-# They run one after the other, in this order.
-all_results() { cat "$results/qemu.tsv" "$results/testpmd.tsv" "$results/long.tsv" 2> /dev/null || true; }
+# They run one after the other; the one that was written to last is the one that runs.
+all_results() {
+    local files=()
+    mapfile -t files < <(ls -tr "$results"/*.tsv 2> /dev/null)
+    ((${#files[@]} == 0)) || cat "${files[@]}" 2> /dev/null || true
+}
 
 # long_form NAME GOAL OPTION...: a run of Maven of its own as a cell.
 long_form() {
@@ -61,7 +65,7 @@ table() {
 # count PATTERN: how many cells ended so.
 count() { all_results | cut -f 2 | grep -c "^$1" || true; }
 
-"$SCRIPTS/install.sh" --with-testpmd
+"$SCRIPTS/install.sh" --with-testpmd --with-experiment
 progress "test guest: $("$SCRIPTS/build-guest-image.sh" | tr '\n' ' ')"
 
 begin_work
@@ -69,7 +73,7 @@ rm -rf "$results"
 mkdir -p "${log%/*}"
 goals=(verify -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false -Dspotless.check.skip)
 progress "building, then running cells; all output is in $log"
-(cd "$ROOT" && exec mvn -B --no-transfer-progress "${goals[@]}" -Dit.test='QemuMatrixIT,TestpmdMatrixIT' \
+(cd "$ROOT" && exec mvn -B --no-transfer-progress "${goals[@]}" -Dit.test='QemuMatrixIT,TestpmdMatrixIT,InterfaceMatrixIT' \
     -Dfailsafe.failIfNoSpecifiedTests=false -Dmatrix="$form" -Dmatrix.filter="$filter") > "$log" 2>&1 < /dev/null &
 maven=$!
 started "$maven"

@@ -37,10 +37,21 @@ final class BackendProcess implements AutoCloseable {
 
     /** Starts {@code mypervisor run} with these options; its sockets and log are in the folder. */
     static BackendProcess start(final Path folder, final String... options) throws IOException {
+        return start(List.of(), folder, options);
+    }
+
+    /** The same in a network namespace. */
+    static BackendProcess start(final NetNamespace namespace, final Path folder, final String... options)
+            throws IOException {
+        return start(namespace.command(), folder, options);
+    }
+
+    private static BackendProcess start(final List<String> prefix, final Path folder, final String... options)
+            throws IOException {
         final Path control = folder.resolve("control");
         final Path log = folder.resolve("backend.log");
-        final List<String> command =
-                new ArrayList<>(List.of(launcher().toString(), "run", "--control", control.toString()));
+        final List<String> command = new ArrayList<>(prefix);
+        command.addAll(List.of(launcher().toString(), "run", "--control", control.toString()));
         command.addAll(List.of(options));
         final Process process = new ProcessBuilder(command)
                 .redirectErrorStream(true)

@@ -63,9 +63,21 @@ final class Guest implements AutoCloseable {
             final List<String> nics,
             final List<String> more)
             throws IOException {
+        return start(List.of(), folder, name, machine, nics, more);
+    }
+
+    /** @param prefix a command that becomes the one behind it */
+    static Guest start(
+            final List<String> prefix,
+            final Path folder,
+            final String name,
+            final String machine,
+            final List<String> nics,
+            final List<String> more)
+            throws IOException {
         final Path own = Files.createDirectories(folder.resolve("guest-" + name));
-        final List<String> command =
-                new ArrayList<>(List.of(SCRIPTS.resolve("launch-guest.sh").toString()));
+        final List<String> command = new ArrayList<>(prefix);
+        command.add(SCRIPTS.resolve("launch-guest.sh").toString());
         command.addAll(List.of("--name", name, "--machine", machine));
         command.addAll(List.of(
                 "--console",
