@@ -30,6 +30,7 @@ import picocli.CommandLine.ParameterException;
             RunCommand.class,
             CheckCommand.class,
             StatsCommand.class,
+            CostCommand.class,
             AutoComplete.GenerateCompletion.class,
             HelpCommand.class
         },
@@ -53,7 +54,7 @@ public final class Main implements Runnable {
         if (List.of(args).contains(RunCommand.NAME)) {
             prepareInParallel();
         }
-        System.exit(execute(args));
+        System.exit(commandLine().execute(args));
     }
 
     /** The guests of a restarted back-end wait: what takes long to load is loaded while the arguments are parsed. */
@@ -73,7 +74,7 @@ public final class Main implements Runnable {
             description = "Prints what kind of vhost-user back-end this is, in JSON, whatever else is asked for.")
     private boolean printCapabilities;
 
-    private static int execute(final String[] args) {
+    static CommandLine commandLine() {
         return new CommandLine(new Main())
                 .setExecutionExceptionHandler((e, commandLine, parsed) -> {
                     if (e instanceof WrongConfigurationException wrong) {
@@ -88,8 +89,7 @@ public final class Main implements Runnable {
                     final String name = e.getCommandLine().getCommandSpec().qualifiedName(" ");
                     e.getCommandLine().getErr().println("Try '" + name + " --help'.");
                     return WRONG_ARGUMENTS;
-                })
-                .execute(args);
+                });
     }
 
     private static void print(final CommandLine commandLine, final String prefix, final String message) {
@@ -99,7 +99,7 @@ public final class Main implements Runnable {
 
     @Override
     public void run() {
-        throw new ParameterException(spec.commandLine(), "a command is missing: run, check or stats");
+        throw new ParameterException(spec.commandLine(), "a command is missing: run, check, stats or cost");
     }
 
     /** Reads the version that the build wrote. */

@@ -1,2 +1,2 @@
-/** The command line: {@code run}, {@code check} and {@code stats}. */
+/** The command line: {@code run}, {@code check}, {@code stats} and {@code cost}. */
 package org.mypervisor.offload.cli;

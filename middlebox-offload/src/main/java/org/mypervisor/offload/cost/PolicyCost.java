@@ -1,0 +1,128 @@
+package org.mypervisor.offload.cost;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+
+/**
+ * What was learnt of one policy from measured runs.
+ *
+ * @param ranges what those runs covered; beyond them a prediction is a guess
+ * @param check how far off predictions were for runs that had no part in the fit
+ */
+public record PolicyCost(Cpu cpu, Interrupts interrupts, Ranges ranges, Check check) {
+    public PolicyCost {
+        Objects.requireNonNull(cpu, "cpu");
+        Objects.requireNonNull(interrupts, "interrupts");
+        Objects.requireNonNull(ranges, "ranges");
+        Objects.requireNonNull(check, "check");
+    }
+
+    /** CPU time of the whole host, net of what the end points need by themselves; none is negative. */
+    public record Cpu(
+            double nsPerJudgedFrame,
+            double nsPerAllowedFrame,
+            double nsPerByte,
+            double nsPerInterrupt,
+            double nsPerMiddleboxSecond) {
+        /** @param coefficients in the order of {@link Work#terms} */
+        public static Cpu of(final double[] coefficients) {
+            return new Cpu(coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4]);
+        }
+
+        double nsPerPacket(final Work work) {
+            return nsPerJudgedFrame * work.judged()
+                    + nsPerAllowedFrame * work.allowed()
+                    + nsPerByte * work.bytes()
+                    + nsPerInterrupt * work.interrupts()
+                    + nsPerMiddleboxSecond * work.middleboxSeconds();
+        }
+    }
+
+    /**
+     * Interrupts coalesce: frames that come while the guest still works on earlier ones need none. A guest that frames
+     * enter or leave at a rate r is interrupted once for every {@code framesPerInterrupt + spacingS * r} of them.
+     *
+     * @param framesPerInterrupt at a rate of nearly 0
+     * @param spacingS seconds between two interrupts when frames come as fast as can be
+     * @param idlePerS of one middlebox guest, where no frames reach it
+     */
+    public record Interrupts(double framesPerInterrupt, double spacingS, double idlePerS) {
+        /** A guest that is never interrupted. */
+        public static final Interrupts NEVER = new Interrupts(0, 0, 0);
+
+        /** @return for each packet of the load */
+        public double perPacket(final Policy policy, final Load load) {
+            return causedByPacket(policy, load) + idlePerS * load.chain() / load.packetsPerSecond();
+        }
+
+        /** Those that there would not be without packets. */
+        double causedByPacket(final Policy policy, final Load load) {
+            final double batch = framesPerInterrupt + spacingS * rate(policy, load);
+            return batch == 0 ? 0 : policy.guestFrames(load) / batch;
+        }
+
+        /** Frames a second that enter or leave a middlebox guest, on the average over the chain. */
+        public static double rate(final Policy policy, final Load load) {
+            return policy.guestFrames(load) * load.packetsPerSecond() / load.chain();
+        }
+    }
+
+    /** From the smallest to the largest value that was measured. */
+    public record Range(double min, double max) {
+        /** Measured values are never exactly those that were asked for. */
+        private static final double TOLERANCE = 0.02;
+
+        boolean contains(final double value) {
+            return value >= min * (1 - TOLERANCE) && value <= max * (1 + TOLERANCE);
+        }
+    }
+
+    public record Ranges(Range packetsPerSecond, Range deniedShare, Range frameBytes, Range chain) {
+        public Ranges {
+            Objects.requireNonNull(packetsPerSecond, "packets_per_second");
+            Objects.requireNonNull(deniedShare, "denied_share");
+            Objects.requireNonNull(frameBytes, "frame_bytes");
+            Objects.requireNonNull(chain, "chain");
+        }
+
+        /** @return a sentence for every value that no run was near */
+        List<String> exceededBy(final Load load) {
+            final List<String> sentences = new ArrayList<>();
+            compare("packets per second", load.packetsPerSecond(), packetsPerSecond, sentences);
+            compare("denied share", load.deniedShare(), deniedShare, sentences);
+            compare("frame bytes", load.frameBytes(), frameBytes, sentences);
+            compare("chain", load.chain(), chain, sentences);
+            return sentences;
+        }
+
+        private static void compare(
+                final String name, final double value, final Range range, final List<String> sentences) {
+            if (!range.contains(value)) {
+                sentences.add(String.format(
+                        Locale.ROOT,
+                        "%s %s: runs were measured from %s to %s only, so this is a guess",
+                        name,
+                        plain(value),
+                        plain(range.min()),
+                        plain(range.max())));
+            }
+        }
+
+        private static String plain(final double value) {
+            return value == Math.rint(value)
+                    ? String.format(Locale.ROOT, "%.0f", value)
+                    : String.format(Locale.ROOT, "%.2f", value);
+        }
+    }
+
+    /**
+     * Relative errors of the CPU time.
+     *
+     * @param combinations of parameters that had no part in the fit
+     * @param medianError null when there were none
+     * @param worstError null when there were none
+     */
+    public record Check(int combinations, Double medianError, Double worstError) {}
+}

@@ -1,0 +1,93 @@
+package org.mypervisor.offload.cost;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Predictions worked out by hand from coefficients that are made up here. */
+final class CostModelTest {
+    private static final PolicyCost COST = new PolicyCost(
+            new PolicyCost.Cpu(100, 1000, 2, 5000, 1_000_000),
+            new PolicyCost.Interrupts(2, 0.001, 0),
+            new PolicyCost.Ranges(
+                    new PolicyCost.Range(1000, 4000),
+                    new PolicyCost.Range(0, 0.6),
+                    new PolicyCost.Range(64, 1514),
+                    new PolicyCost.Range(1, 2)),
+            new PolicyCost.Check(4, 0.05, 0.12));
+
+    private static final CostModel MODEL = new CostModel(
+            "2026-01-01", new CostModel.Machine(2, "a CPU", "tcg"), Map.of("filter", COST, "filter+wire", COST));
+
+    @TempDir
+    private Path folder;
+
+    @Test
+    void shouldAddUpWhatAPacketMakesTheHostDo() {
+        // Half of the packets enter and leave the guest: 1,000 frames a second each way, 2 + 0.001 * 2,000 for an
+        // interrupt.
+        final Prediction prediction =
+                MODEL.predict(Policy.FILTER, new Load(2000, 0.5, 100, 1)).orElseThrow();
+        assertEquals(250, prediction.guestInterruptsPerThousandPackets(), 1e-9);
+        final double ns = 100 + 0.5 * 1000 + 2 * 100 * 1 + 0.25 * 5000 + 1_000_000 / 2000.0;
+        assertEquals(ns, prediction.cpuNsPerPacket(), 1e-9);
+        assertEquals(ns * 2000 / 1e9, prediction.cpus(), 1e-12);
+        assertEquals(List.of(), prediction.warnings());
+    }
+
+    @Test
+    void shouldLetDeniedPacketsEndAtTheFirstMiddleboxOfAChain() {
+        final PolicyCost.Interrupts one = new PolicyCost.Interrupts(1, 0, 0);
+        final Load load = new Load(1000, 0.25, 100, 3);
+        // Judged once, and by the two others if allowed; carried on by all three if allowed.
+        assertEquals(new Work(2.5, 2.25, 225, 0, 0.003), Work.of(Policy.FILTER_WIRE, load, one));
+        assertEquals(new Work(2.5, 2.25, 450, 4.5, 0.003), Work.of(Policy.FILTER, load, one));
+        assertEquals(new Work(2.5, 2.25, 475, 4.75, 0.003), Work.of(Policy.NONE, load, one));
+        assertEquals(Work.of(Policy.NONE, load, one), Work.of(Policy.TRADITIONAL, load, one));
+    }
+
+    @Test
+    void shouldWarnOfWhatWasNotMeasured() {
+        final List<String> warnings = MODEL.predict(Policy.FILTER, new Load(2_000_000, 0.9, 9000, 4))
+                .orElseThrow()
+                .warnings();
+        assertEquals(5, warnings.size(), warnings.toString());
+        assertTrue(warnings.get(0).startsWith("packets per second 2000000: runs were measured from 1000 to 4000"));
+        assertTrue(warnings.get(1).startsWith("denied share 0.90: "));
+        assertTrue(warnings.get(4).endsWith(" CPUs are more than the 2 that were measured on"), warnings.get(4));
+        assertEquals(Optional.empty(), MODEL.predict(Policy.NONE, new Load(2000, 0, 64, 1)));
+    }
+
+    @Test
+    void shouldReadWhatItWrote() throws IOException {
+        final Path file = Files.writeString(folder.resolve("m.json"), MODEL.toJson());
+        assertEquals(MODEL, CostModel.read(file));
+        assertTrue(MODEL.toJson().contains("\"ns_per_judged_frame\" : 100.0"), MODEL.toJson());
+    }
+
+    @Test
+    void shouldRefuseAModelWithAHoleOrAForeignPolicy() throws IOException {
+        for (final String text : new String[] {
+            "",
+            "[]",
+            "{}",
+            "{\"measured\":\"x\",\"machine\":null,\"policies\":{}}",
+            MODEL.toJson().replaceFirst("\"ns_per_byte\" : 2.0,", ""),
+            MODEL.toJson().replaceFirst("\"ns_per_byte\" : 2.0", "\"ns_per_byte\" : null"),
+            MODEL.toJson().replace("filter+wire", "miracle")
+        }) {
+            final Path file = Files.writeString(folder.resolve("m.json"), text);
+            assertThrows(JsonProcessingException.class, () -> CostModel.read(file), text);
+        }
+    }
+}
