@@ -1,5 +1,6 @@
 package org.mypervisor.integration;
 
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -22,6 +23,7 @@ final class ArchitectureTest {
     private static final String VIRTQUEUE = "org.mypervisor.virtqueue..";
     private static final String VHOST_USER = "org.mypervisor.vhostuser..";
     private static final String OFFLOAD = "org.mypervisor.offload..";
+    private static final String COST = "org.mypervisor.offload.cost..";
 
     private static final Pattern VIRTQUEUE_RING_OR_LAYOUT =
             Pattern.compile("org\\.mypervisor\\.virtqueue\\.(\\w+(Virtqueue|Descriptors|Desc|Event)|Virtq\\w+)");
@@ -41,6 +43,15 @@ final class ArchitectureTest {
             .should()
             .dependOnClassesThat()
             .resideInAPackage(OFFLOAD);
+
+    /** So whoever makes or reads a model needs none of the back-end's libraries. */
+    @ArchTest
+    static final ArchRule theCostModelKnowsNothingOfPortsAndRings = noClasses()
+            .that()
+            .resideInAPackage(COST)
+            .should()
+            .dependOnClassesThat(
+                    DescribedPredicate.not(resideInAPackage(COST)).and(resideInAPackage("org.mypervisor..")));
 
     @ArchTest
     static final ArchRule oneClassTouchesMemory = noClasses()

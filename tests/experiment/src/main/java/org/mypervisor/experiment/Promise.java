@@ -1,0 +1,83 @@
+package org.mypervisor.experiment;
+
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.stream.DoubleStream;
+
+/** What the project promises, and what was measured of it. */
+record Promise(String what, Bound bound, double limit, OptionalDouble value) {
+    private static final String OURS = "filter+wire";
+    private static final String TRADITIONAL = "traditional";
+    private static final double MODEL_ERROR = 0.15;
+
+    enum Bound {
+        AT_MOST("at most"),
+        AT_LEAST("at least"),
+        BELOW("below");
+
+        private final String words;
+
+        Bound(final String words) {
+            this.words = words;
+        }
+    }
+
+    static List<Promise> of(final Headline headline, final CostFit fit) {
+        return List.of(
+                new Promise(
+                        "guest interrupts per 1,000 allowed packets, filter+wire / traditional",
+                        Bound.AT_MOST,
+                        0.01,
+                        headline.interrupts.ratio(OURS, TRADITIONAL)),
+                new Promise(
+                        "client TCP, filter+wire / traditional",
+                        Bound.AT_LEAST,
+                        1.7,
+                        headline.tcp.ratio(OURS, TRADITIONAL)),
+                new Promise(
+                        "client TCP, filter+wire / tap-echo", Bound.AT_LEAST, 1, headline.tcp.ratio(OURS, "tap-echo")),
+                new Promise(
+                        "CPU per GB, filter+wire / traditional",
+                        Bound.AT_MOST,
+                        0.5,
+                        headline.cpuPerGigabyte.ratio(OURS, TRADITIONAL)),
+                new Promise(
+                        "CPU per million 64 B packets, filter+wire / traditional",
+                        Bound.AT_MOST,
+                        0.2,
+                        headline.cpuPerMillion.ratio(OURS, TRADITIONAL)),
+                error("CPU time, median", median(fit.cpuErrors())),
+                error("CPU time, worst", Numbers.max(fit.cpuErrors())),
+                error("guest interrupts, median", median(fit.interruptErrors())),
+                error("guest interrupts, worst", Numbers.max(fit.interruptErrors())));
+    }
+
+    private static OptionalDouble median(final double[] values) {
+        return Numbers.median(DoubleStream.of(values));
+    }
+
+    private static Promise error(final String what, final OptionalDouble value) {
+        return new Promise(
+                "relative error of the cost model on runs it has not seen: " + what, Bound.BELOW, MODEL_ERROR, value);
+    }
+
+    boolean isMet() {
+        if (value.isEmpty()) {
+            return false;
+        }
+        return switch (bound) {
+            case AT_MOST -> value.getAsDouble() <= limit;
+            case AT_LEAST -> value.getAsDouble() >= limit;
+            case BELOW -> value.getAsDouble() < limit;
+        };
+    }
+
+    /** As cells of a table. */
+    List<String> row() {
+        return List.of(
+                what,
+                bound.words + " " + Numbers.text(limit),
+                Numbers.text(value),
+                value.isEmpty() ? Numbers.NOT_MEASURED : isMet() ? "met" : "**not met**");
+    }
+}
