@@ -7,6 +7,7 @@
 #                          back-end restarts; with server=on QEMU listens instead, and waits for the back-end.
 #                          queues=N: N queue pairs. mac=...: else a fixed one, made from the guest's name.
 #                          Anything else is a property of QEMU's virtio-net, as rx_queue_size=1024 or packed=on.
+#   --nic tap:NAME[,...]   a NIC of QEMU's own on this tap, without any back-end: to compare with
 #   --kernel FILE --initrd FILE
 #                          default: the small test guest that build-guest-image.sh makes
 #   --machine microvm|pci  default microvm: boots fast, virtio-mmio; pci: q35 with virtio-net-pci
@@ -85,7 +86,8 @@ for index in "${!nics[@]}"; do
     IFS=, read -ra properties <<< "${nics[index]}"
     chardev="socket,id=c$index,path=${properties[0]}" queues=1
     mac=52:54:00:${hash:0:2}:${hash:2:2}:$(printf %02x "$index")
-    reconnect=,reconnect=1 nic=
+    reconnect=,reconnect=1 tap='' nic=
+    [[ ${properties[0]} != tap:* ]] || tap=${properties[0]#tap:}
     for property in "${properties[@]:1}"; do
         case $property in
             server=on) reconnect=,server=on ;;
@@ -102,9 +104,12 @@ for index in "${!nics[@]}"; do
         if [[ $accel == tcg ]]; then nic+=,vectors=0; elif ((queues > 1)); then nic+=,vectors=$((2 * queues + 2)); fi
     fi
     macs+=("${mac,,}")
-    qemu+=(-chardev "$chardev$reconnect"
-        -netdev "vhost-user,id=n$index,chardev=c$index,queues=$queues"
-        -device "$device,netdev=n$index,mac=$mac$device_options$nic")
+    if [[ -n $tap ]]; then
+        qemu+=(-netdev "tap,id=n$index,ifname=$tap,script=no,downscript=no,vhost=off")
+    else
+        qemu+=(-chardev "$chardev$reconnect" -netdev "vhost-user,id=n$index,chardev=c$index,queues=$queues")
+    fi
+    qemu+=(-device "$device,netdev=n$index,mac=$mac$device_options$nic")
 done
 
 words="console=ttyS0 reboot=t panic=-1 quiet mypervisor.name=$name mypervisor.macs=$(IFS=,; echo "${macs[*]-}")"
