@@ -1,0 +1,650 @@
+#!/usr/bin/env bash
+# Measures what Mypervisor saves: the same traffic through the same middlebox VM, over bridges and taps and over Mypervisor.
+#
+# experiment.sh [--full | --quick] [--only LIST] [--rounds N] [--rate PPS] [--out DIR] [--mypervisor LAUNCHER]
+#
+#   --full                  every size, share of denied traffic and chain length under every kind of traffic: hours
+#   --quick                 every arrangement once, for moments: shows within two minutes that all of them work
+#   --only LIST             only these arrangements, with commas between; default all of them, in this order:
+#                             traditional   bridge, tap, QEMU's own virtio-net, guest, and back
+#                             none          Mypervisor in the place of bridge and tap; the guest does all
+#                             filter        Mypervisor judges, the guest forwards
+#                             filter+wire   Mypervisor judges and forwards; the guest sees nothing
+#                             tap-echo      as traditional, but a program that only copies in the place of QEMU and guest:
+#                                           what a guest that costs nothing would need
+#                             kernel        as traditional, but a bridge in a network namespace in the place of QEMU and guest
+#                             baseline      one bridge and no middlebox: what the end points themselves need
+#   --rounds N              of the measurements; the arrangements take turns within each; default 3 (1 with --quick)
+#   --rate PPS              of paced frames; default 40 % of what the slowest of the arrangements carries
+#   --out DIR               where experiment.json, the report and the logs go; default target/experiment of the project
+#   --mypervisor LAUNCHER   uses this one instead of building the project
+#
+# For root only, as it makes network namespaces: one for the client, one for the server, and one in the place of the host,
+# in which the bridges are and QEMU and Mypervisor run. So it touches none of this machine's interfaces, bridges, firewall
+# rules and settings, and all is gone when the script has ended, however it ended. Installs what is missing (install.sh
+# --with-experiment), and builds the project and the guest image.
+#
+# Each arrangement joins client and server by a veth pair on either side. A chain is so many middleboxes one behind the
+# other. All run at the same time and only one carries traffic; the middlebox guests have two NICs for each arrangement.
+# Traffic: udp (a share of it to port 53, which the middlebox denies), tcp (one connection), http (wrk and nginx, 1 KiB a
+# reply), ping. "paced" is a rate that each arrangement carries without loss; else as fast as it goes: udp with at most 256
+# frames under way. "offloads off" means those of the end points' interfaces: each frame is finished and at most 1514 bytes
+# long. Needs about twelve minutes on two CPUs without KVM, after installation and build. ACCEL=kvm|tcg overrides the
+# accelerator.
+#
+# experiment.json: {"date", "grid", "seconds", "machine", "commands", "runs": [{
+#   "arrangement", "chain", "traffic", "paced", "frame_bytes", "offloads", "denied_share", "round"    what was measured
+#   "seconds"                     the measured interval
+#   "sent", "delivered", "denied_delivered"  frames (udp), requests (http), echo requests (ping)
+#   "bytes"                       frames' bytes that arrived (udp), the application's (tcp, http)
+#   "mbit", "pps", "requests_per_s"
+#   "latency_us"                  {"median", "p99"}: client to server (udp), a request's (http), there and back (ping)
+#   "guest_interrupts"            which the NICs of the middlebox guests raised
+#   "kicks", "calls", "worker"    Mypervisor's counters, {"packets", "busy_ns", "bursts"} of its workers
+#   "cpu_s"                       {"system": time of all CPUs that were not idle, "baseline": the same of the baseline's run with
+#                                 this traffic, for as many frames, bytes or requests; "net": "system" - "baseline"; and
+#                                 where it was spent: "qemu", "mypervisor", "echo", "endpoints" (processes), "softirq"}
+# }]}; what an arrangement does not have is null. Ends with status 1 when denied traffic arrives, or damaged, or paced
+# traffic does not arrive.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+readonly ALL=(traditional none filter filter+wire tap-echo kernel baseline)
+readonly POLICIES=(none filter filter+wire)
+readonly HTTP_PORT=8080 HTTP_BYTES=1024 HTTP_CONNECTIONS=16 PING_RATE=200
+# What the slowest arrangement carries, by this.
+readonly PACE=0.4
+
+arguments=("$@")
+out=$ROOT/target/experiment grid=short only='' rounds='' rate='' build=yes
+while (($#)); do
+    case $1 in
+        --help | -h) usage; exit ;;
+        --full) grid=full; shift; continue ;;
+        --quick) grid=quick; shift; continue ;;
+        --*) value "$1" $# ;;&
+        --only) only=$2 ;;
+        --rounds) rounds=$2 ;;
+        --rate) rate=$2 ;;
+        --out) out=$2 ;;
+        --mypervisor) MYPERVISOR=$2 build=no ;;
+        *) wrong_option "unknown option $1" ;;
+    esac
+    shift 2
+done
+[[ -z $rounds || $rounds =~ ^[1-9][0-9]?$ ]] || wrong_option "--rounds $rounds: must be 1 to 99"
+[[ -z $rate || $rate =~ ^[1-9][0-9]{0,6}$ ]] || wrong_option "--rate $rate: must be a number of frames a second"
+[[ -n $rounds ]] || { if [[ $grid == quick ]]; then rounds=1; else rounds=3; fi; }
+arrangements=()
+if [[ -n $only ]]; then
+    IFS=, read -ra wanted <<< "$only"
+    for name in "${wanted[@]}"; do
+        [[ " ${ALL[*]} " == *" $name "* ]] || wrong_option "--only $name: there are ${ALL[*]}"
+    done
+fi
+for name in "${ALL[@]}"; do
+    [[ -n $only && ",$only," != *",$name,"* ]] || arrangements+=("$name")
+done
+((EUID == 0)) || die "only root can make network namespaces and taps; run it with sudo"
+
+# ---- the grid ----
+# A cell is "CHAIN TRAFFIC PACED FRAME_BYTES OFFLOADS DENIED_SHARE ROUNDS", "-" for what does not apply.
+cells=() seconds=1
+make_grid() {
+    local chain size share paced
+    case $grid in
+        quick)
+            seconds=0.4
+            cells+=("2 udp paced 64 on 0 1" "1 udp paced 512 on 0.5 1" "1 udp fast 64 on 0 1" "1 tcp paced - on 0 1" "1 tcp fast - on 0 1"
+                "1 http fast - on 0 1" "1 ping paced - on 0 1")
+            ;;
+        short)
+            for chain in 4 3 2; do
+                cells+=("$chain udp paced 64 on 0 2" "$chain tcp fast - on 0 2" "$chain ping paced - on 0 2")
+            done
+            for size in 64 512 1514; do cells+=("1 udp paced $size on 0 $rounds"); done
+            for share in 0.5 0.9 1; do cells+=("1 udp paced 64 on $share $rounds"); done
+            cells+=("1 udp fast 64 on 0 $rounds" "1 tcp paced - on 0 $rounds" "1 tcp fast - on 0 $rounds" "1 tcp fast - off 0 $rounds"
+                "1 http fast - on 0 $rounds" "1 ping paced - on 0 $rounds")
+            ;;
+        full)
+            seconds=3
+            for chain in 4 3 2 1; do
+                for size in 64 256 512 1024 1514; do
+                    for share in 0 0.5 0.9 1; do
+                        for paced in paced fast; do
+                            # Without a frame that arrives there is nothing to tell how fast it goes.
+                            [[ $share$paced == 1fast ]] || cells+=("$chain udp $paced $size on $share $rounds")
+                        done
+                    done
+                done
+                for paced in paced fast; do cells+=("$chain tcp $paced - on 0 $rounds" "$chain tcp $paced - off 0 $rounds"); done
+                cells+=("$chain http fast - on 0 $rounds" "$chain ping paced - on 0 $rounds")
+            done
+            ;;
+    esac
+}
+
+selected() { [[ " ${arrangements[*]} " == *" $1 "* ]]; }
+index_of() { # of an arrangement, in names and addresses
+    local i
+    for i in "${!ALL[@]}"; do [[ ${ALL[i]} != "$1" ]] || echo "$i"; done
+}
+
+# ---- before the namespaces: on this machine itself ----
+
+prepare() {
+    begin_work
+    in_turn "$SCRIPTS/install.sh" --with-experiment
+    mkdir -p "$out"
+    if [[ $build == yes ]]; then
+        progress "building the project (Maven fetches libraries when it is the first time)"
+        (cd "$ROOT" && exec mvn -q -B -DskipTests package) > "$out/build.log" 2>&1 &
+        started $!
+        still_running $! "building" || { tail -n 30 "$out/build.log" >&2; die "the build failed (all of it in $out/build.log)"; }
+    fi
+    [[ -x $MYPERVISOR ]] || die "$MYPERVISOR is not there; leave --mypervisor out to build it"
+    in_turn "$SCRIPTS/build-guest-image.sh" > "$WORK/image"
+    { read -r kernel; read -r initrd; } < "$WORK/image"
+    rm -rf "$WORK"
+    trap - EXIT
+}
+
+if [[ -z ${EXPERIMENT_IMAGE:-} ]]; then
+    prepare
+    EXPERIMENT_IMAGE=$kernel:$initrd EXPERIMENT_SECONDS=$SECONDS exec unshare --net --mount -- "$BASH" "$0" "${arguments[@]}"
+fi
+# From here this is another network and mount namespace.
+IFS=: read -r kernel initrd <<< "$EXPERIMENT_IMAGE"
+SECONDS=${EXPERIMENT_SECONDS:-0}
+unset EXPERIMENT_IMAGE EXPERIMENT_SECONDS
+
+# ---- the network ----
+# Names are of devices in namespaces of this run only. Arrangement K has the veth pairs cK-hcK (client) and sK-hsK (server),
+# and 10.78.K.1 and 10.78.K.2. A middlebox I of it has the devices pKIa and pKIb towards client and server on the host's side.
+
+quiet_namespace() { # runs in it: nothing is sent that no end point sends, and no firewall but ours is asked
+    local file
+    for file in all default; do echo 1 > "/proc/sys/net/ipv6/conf/$file/disable_ipv6"; done
+    for file in /proc/sys/net/bridge/bridge-nf-call-*; do [[ ! -e $file ]] || echo 0 > "$file"; done
+    ip link set lo up
+}
+in_namespace() { ip netns exec "$@"; }
+add_namespace() { # add_namespace NAME
+    ip netns add "$1"
+    in_namespace "$1" "$BASH" -c "$(declare -f quiet_namespace); quiet_namespace"
+}
+add_bridge() { # add_bridge NAME [NAMESPACE-OPTION...]
+    ip "${@:2}" link add "$1" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+    ip "${@:2}" link set dev "$1" up
+}
+join_bridge() { ip "${@:3}" link set dev "$1" master "$2" up; } # join_bridge DEVICE BRIDGE [NAMESPACE-OPTION...]
+firewall() { in_namespace "$1" nft -f "$SCRIPTS/demo.nft"; }
+
+mac() { printf '02:4d:79:00:%02x:%02x' "$1" "$2"; } # mac ARRANGEMENT END
+
+add_end() { # add_end ARRANGEMENT END NAMESPACE LETTER [NAMESPACE-OF-THE-OTHER-END]: END is 1 for the client, 2 for the server
+    local k=$1 end=$2 namespace=$3 device=$4$1
+    ip link add "$device" netns "$namespace" address "$(mac "$k" "$end")" txqueuelen 10000 type veth peer name "h$device" netns "${5:-$$}"
+    ip -n "$namespace" addr add "10.78.$k.$end/24" dev "$device"
+    ip -n "$namespace" link set dev "$device" up
+    ip ${5:+-n "$5"} link set "h$device" up
+    # Fixed neighbours: no ARP between the frames.
+    ip -n "$namespace" neigh add "10.78.$k.$((3 - end))" lladdr "$(mac "$k" $((3 - end)))" dev "$device" nud permanent
+}
+
+add_tap() { ip tuntap add dev "$1" mode tap vnet_hdr; ip link set dev "$1" txqueuelen 10000 up; }
+
+build_network() {
+    local name k i side
+    mkdir -p /run/netns
+    mount -t tmpfs netns /run/netns # ours alone: namespaces of other runs may have the same names
+    quiet_namespace
+    add_namespace client
+    add_namespace server
+    for name in "${arrangements[@]}"; do
+        k=$(index_of "$name")
+        if [[ $name == baseline ]]; then
+            add_namespace box
+            add_end "$k" 1 client c box
+            add_end "$k" 2 server s box
+            add_bridge br0 -n box
+            join_bridge "hc$k" br0 -n box
+            join_bridge "hs$k" br0 -n box
+            continue
+        fi
+        add_end "$k" 1 client c
+        add_end "$k" 2 server s
+        for ((i = 1; i <= longest; i++)); do
+            case $name in
+                traditional) add_tap "p$k${i}a"; add_tap "p$k${i}b" ;;
+                tap-echo)
+                    add_tap "p$k${i}a"
+                    add_tap "p$k${i}b"
+                    "$WORK/tap-echo" "p$k${i}a" "p$k${i}b" < /dev/null >> "$out/tap-echo.log" 2>&1 &
+                    started $!
+                    echo_pids+=($!)
+                    ;;
+                kernel)
+                    add_namespace "box$i"
+                    firewall "box$i"
+                    add_bridge br0 -n "box$i"
+                    for side in a b; do
+                        ip link add "p$k$i$side" txqueuelen 10000 type veth peer name "$side" netns "box$i"
+                        ip link set "p$k$i$side" up
+                        join_bridge "$side" br0 -n "box$i"
+                    done
+                    ;;
+            esac
+        done
+    done
+}
+
+# join_chain ARRANGEMENT LENGTH: client's veth - bridge - middlebox 1 - bridge - ... - bridge - server's veth
+join_chain() {
+    local k=$1 length=$2 i
+    for ((i = 0; i <= longest; i++)); do ip link del "br$k$i" 2> /dev/null || true; done
+    for ((i = 0; i <= length; i++)); do
+        add_bridge "br$k$i"
+        if ((i == 0)); then join_bridge "hc$k" "br$k$i"; else join_bridge "p$k${i}b" "br$k$i"; fi
+        if ((i == length)); then join_bridge "hs$k" "br$k$i"; else join_bridge "p$k$((i + 1))a" "br$k$i"; fi
+    done
+}
+
+set_offloads() { # set_offloads on|off: of all the end points' veth pairs
+    [[ $1 != "$offloads" ]] || return 0
+    local name k here=() client=() server=() box=()
+    for name in "${arrangements[@]}"; do
+        k=$(index_of "$name")
+        client+=("c$k") server+=("s$k")
+        if [[ $name == baseline ]]; then box+=("hc$k" "hs$k"); else here+=("hc$k" "hs$k"); fi
+    done
+    "$WORK/endpoints" offloads /run/netns/client "$1" "${client[@]}"
+    "$WORK/endpoints" offloads /run/netns/server "$1" "${server[@]}"
+    ((${#box[@]} == 0)) || "$WORK/endpoints" offloads /run/netns/box "$1" "${box[@]}"
+    ((${#here[@]} == 0)) || "$WORK/endpoints" offloads /proc/self/ns/net "$1" "${here[@]}"
+    offloads=$1
+}
+
+# The baseline has no middlebox, but what the others' middlebox denies must not reach the server, or it would cost it something.
+set_baseline_firewall() { # set_baseline_firewall DENIED_SHARE
+    selected baseline || return 0
+    in_namespace box nft flush ruleset
+    [[ $1 == 0 ]] || firewall box
+}
+
+start_nginx() {
+    mkdir -p "$WORK/www"
+    head -c "$HTTP_BYTES" /dev/zero | tr '\0' m > "$WORK/www/index.html"
+    cat > "$WORK/nginx.conf" << END
+daemon off;
+master_process off;
+pid $WORK/nginx.pid;
+error_log stderr error;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    keepalive_requests 1000000000;
+    client_body_temp_path $WORK/www;
+    proxy_temp_path $WORK/www;
+    fastcgi_temp_path $WORK/www;
+    uwsgi_temp_path $WORK/www;
+    scgi_temp_path $WORK/www;
+    server { listen $HTTP_PORT; root $WORK/www; }
+}
+END
+    ip netns exec server nginx -p "$WORK" -e stderr -c "$WORK/nginx.conf" < /dev/null >> "$out/nginx.log" 2>&1 &
+    nginx=$!
+    started "$nginx"
+    sleep 0.5
+    alive "$nginx" || { cat "$out/nginx.log" >&2; die "nginx does not start (its message is above)"; }
+}
+
+# ---- guests and back-ends ----
+
+has_vm() { case $1 in traditional | none | filter | filter+wire) return 0 ;; *) return 1 ;; esac; }
+is_policy() { [[ " ${POLICIES[*]} " == *" $1 "* ]]; }
+
+start_back_end() { # start_back_end POLICY CHAIN
+    local policy=$1 chain=$2 k i filter="filter(rules=$SCRIPTS/demo.rules)" elements='' options=()
+    k=$(index_of "$policy")
+    options=(--port "id=in,type=af_packet,ifname=hc$k" --port "id=out,type=af_packet,ifname=hs$k")
+    for ((i = 1; i <= chain; i++)); do
+        options+=(--port "id=fw$i-in,type=vhost-user,path=$WORK/p$k${i}a" --port "id=fw$i-out,type=vhost-user,path=$WORK/p$k${i}b")
+    done
+    if ((chain == 1)); then
+        case $policy in
+            filter) elements=$filter ;;
+            filter+wire) elements=$filter+wire ;;
+        esac
+        options+=(--middlebox "id=fw,inside=in:fw1-in,outside=out:fw1-out,offload=${elements:-none}")
+    else
+        # What one --middlebox after the other would be, were ports between them not those of guests.
+        case $policy in
+            filter | filter+wire) elements=" -> $filter" ;;
+        esac
+        if [[ $policy == filter+wire ]]; then
+            local all=''
+            for ((i = 1; i <= chain; i++)); do all+=$elements; done
+            options+=(--path "in$all -> out" --path "out$all -> in")
+        else
+            options+=(--path "in$elements -> fw1-in" --path "out$elements -> fw$chain-out")
+        fi
+        options+=(--path "fw1-in -> in" --path "fw$chain-out -> out")
+        for ((i = 1; i < chain; i++)); do
+            # Under +wire the guests are joined too, and nothing comes their way.
+            options+=(--path "fw$i-out$elements -> fw$((i + 1))-in" --path "fw$((i + 1))-in$elements -> fw$i-out")
+        done
+    fi
+    backend_start "$WORK/control$k" "$out/mypervisor-$policy.log" "${options[@]}"
+    back_ends[$policy]=$BACKEND
+}
+
+boot_guest() { # boot_guest I: middlebox I of every chain, with two NICs for each arrangement
+    local i=$1 name k side nics=()
+    for name in "${arrangements[@]}"; do
+        has_vm "$name" || continue
+        k=$(index_of "$name")
+        for side in a b; do
+            # QEMU gives a tap's NIC at most 256 descriptors to send with; so all have as many.
+            if [[ $name == traditional ]]; then nics+=(--nic "tap:p$k$i$side,rx_queue_size=1024")
+            else nics+=(--nic "$WORK/p$k$i$side,rx_queue_size=1024,tx_queue_size=256"); fi
+        done
+    done
+    guest_start "fw$i" --kernel "$kernel" --initrd "$initrd" --mem 256 "${nics[@]}"
+}
+
+set_up_guest() { # set_up_guest I: a bridge for each arrangement, and the firewall
+    guest_wait "fw$1"
+    guest_must "fw$1" "modprobe bridge && bridge=0
+        while [ -e /sys/class/net/nic\$((2 * bridge)) ]; do
+            brctl addbr br\$bridge && echo 0 > /sys/class/net/br\$bridge/bridge/forward_delay &&
+            echo 0 > /sys/class/net/br\$bridge/bridge/multicast_snooping || exit
+            for nic in nic\$((2 * bridge)) nic\$((2 * bridge + 1)); do
+                brctl addif br\$bridge \$nic && ip link set \$nic up || exit
+            done
+            ip link set br\$bridge up || exit
+            bridge=\$((bridge + 1))
+        done
+        nft -f - << 'END'
+$(< "$SCRIPTS/demo.nft")
+END"
+}
+
+# begin_chain LENGTH: lengths only ever become shorter.
+begin_chain() {
+    local chain=$1 name i
+    progress "chain of $chain: joining it"
+    for i in "${!guests[@]}"; do
+        if ((i > chain)); then
+            guest_stop "fw$i" || true
+            unset "guests[$i]"
+        fi
+    done
+    for name in "${arrangements[@]}"; do
+        case $name in
+            traditional | tap-echo | kernel) join_chain "$(index_of "$name")" "$chain" ;;
+            none | filter | filter+wire)
+                [[ -z ${back_ends[$name]:-} ]] || stop_process "${back_ends[$name]}" || die "$name: the back-end did not end on SIGTERM"
+                start_back_end "$name" "$chain"
+                ;;
+        esac
+    done
+    if ((guest_needed && ${#guests[@]} == 0)); then
+        progress "booting $chain middlebox guest(s) ($accel)"
+        for ((i = 1; i <= chain; i++)); do boot_guest "$i"; done
+        for ((i = 1; i <= chain; i++)); do
+            set_up_guest "$i"
+            guests[i]=$(guest_pid "fw$i")
+        done
+    fi
+    for name in "${arrangements[@]}"; do
+        ! is_policy "$name" || until_true 30 ports_up "$WORK/control$(index_of "$name")" ||
+            { backend_stats "$WORK/control$(index_of "$name")" >&2; die "$name: not all ports came up (their states are above)"; }
+    done
+    for name in "${arrangements[@]}"; do
+        until_true 30 way_carries "$name" || die "$name, chain of $chain: no way from client to server; see the logs in $out"
+    done
+}
+
+way_carries() { endpoints "$1" ping 50 0.1 && [[ $(jq .delivered "$WORK/result") -gt 0 ]]; }
+
+# ---- measuring ----
+
+# endpoints ARRANGEMENT TRAFFIC ARGUMENT...: runs it, the result is in $WORK/result.
+endpoints() {
+    local name=$1 traffic=$2 k options=(--json "$WORK/result") to=()
+    k=$(index_of "$name")
+    shift 2
+    case $traffic in
+        udp) to=("10.78.$k.1" "10.78.$k.2") ;;
+        tcp | ping) to=("10.78.$k.2") ;;
+        run) options+=(--watch "endpoints=$nginx") ;;
+    esac
+    if has_vm "$name" && ((${#guests[@]})); then options+=(--watch "qemu=$(IFS=,; echo "${guests[*]}")"); fi
+    ! is_policy "$name" || options+=(--watch "mypervisor=${back_ends[$name]}" --stats "$WORK/control$k")
+    [[ $name != tap-echo ]] || options+=(--watch "echo=$(IFS=,; echo "${echo_pids[*]}")")
+    in_turn "$WORK/endpoints" "${options[@]}" "$traffic" /run/netns/client /run/netns/server "${to[@]}" "$@"
+}
+
+http() { # http ARRANGEMENT SECONDS: wrk counts whole seconds; its output is in $WORK/wrk
+    local whole
+    whole=$(awk -v s="$2" 'BEGIN { print s < 1 ? 1 : int(s + 0.5) }')
+    endpoints "$1" run wrk --latency -t 1 -c "$HTTP_CONNECTIONS" -d "${whole}s" "http://10.78.$(index_of "$1").2:$HTTP_PORT/" > "$WORK/wrk"
+}
+
+# wrk_json: what wrk printed, in the terms of experiment.json.
+wrk_json() {
+    awk -v bytes="$HTTP_BYTES" '
+        function us(text) { return text ~ /us$/ ? text + 0 : text ~ /ms$/ ? text * 1000 : text ~ /m$/ ? text * 6e7 : text * 1e6 }
+        $1 == "50%" { median = us($2) }
+        $1 == "99%" { p99 = us($2) }
+        $2 == "requests" && $3 == "in" { n = $1 }
+        /^Requests\/sec:/ { rate = $2 }
+        /Socket errors:/ { gsub(/[^0-9 ]/, ""); for (i = 1; i <= NF; i++) bad += $i }
+        /Non-2xx/ { bad += $NF }
+        END { if (!n) exit 1
+            printf "{\"sent\": %d, \"delivered\": %d, \"bytes\": %d, \"mbit\": %.3f, \"requests_per_s\": %s, \"latency_us\": {\"median\": %.1f, \"p99\": %.1f}}",
+                n + bad, n, n * bytes, rate * bytes * 8 / 1e6, rate, median, p99 }' "$WORK/wrk"
+}
+
+interrupts() { # of all the guests
+    local i n sum=0
+    for i in "${!guests[@]}"; do
+        n=$(guest_interrupts "fw$i")
+        sum=$((sum + n))
+    done
+    echo "$sum"
+}
+
+send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
+    local name=$1 traffic=$2 paced=$3 size=$4 share=$5 seconds=$6 speed=0
+    case $traffic in
+        udp) [[ $paced == fast ]] || speed=$rate; endpoints "$name" udp "$size" "$share" "$speed" "$seconds" ;;
+        tcp) [[ $paced == fast ]] || speed=$tcp_rate; endpoints "$name" tcp "$speed" "$seconds" ;;
+        ping) endpoints "$name" ping "$PING_RATE" "$seconds" ;;
+        http) http "$name" "$seconds" ;;
+    esac
+}
+
+measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
+    local name=$1 round=$2 chain=$3 traffic=$4 paced=$5 size=$6 offload=$7 share=$8 try before='' after='' http=null
+    for try in 1 2 3; do
+        ! has_vm "$name" || before=$(interrupts)
+        send "$name" "$traffic" "$paced" "$size" "$share" "$seconds" || die "$name, chain of $chain, $traffic: failed (the message is above)"
+        ! has_vm "$name" || after=$(interrupts)
+        [[ $traffic != http ]] || http=$(wrk_json) || { cat "$WORK/wrk" >&2; die "$name: no answers over HTTP (wrk's output is above)"; }
+        jq -e "select(.sent != null) | select(\"$paced\" == \"paced\") | .delivered < .sent - (.sent_denied // 0)" "$WORK/result" > /dev/null || break
+        ((try == 3)) || progress "$name, chain of $chain, $traffic: $(jq -c '[.delivered, .sent - (.sent_denied // 0)]' "$WORK/result") of paced frames arrived; once more"
+    done
+    jq -c --arg arrangement "$name" --argjson round "$round" --argjson chain "$chain" --arg traffic "$traffic" --arg paced "$paced" \
+        --arg size "$size" --arg offloads "$offload" --argjson denied_share "$share" --arg before "$before" --arg after "$after" \
+        --argjson http "$http" '
+        def sums(f): map([f] | add) | .[1] - .[0];
+        . + ($http // {}) | . as $r | (.stats // null) as $stats
+        | {$arrangement, $chain, $traffic, paced: ($paced == "paced"), frame_bytes: ($size | tonumber? // null), offloads: ($offloads == "on"),
+           $denied_share, $round, seconds, sent, delivered, denied_delivered, bytes, mbit, pps, requests_per_s, latency_us,
+           guest_interrupts: (if $before == "" then null else ($after | tonumber) - ($before | tonumber) end),
+           kicks: (if $stats then $stats | sums(.ports[].kicks) else null end),
+           calls: (if $stats then $stats | sums(.ports[].calls) else null end),
+           worker: (if $stats then {packets: ($stats | sums(.workers[].packets)), busy_ns: ($stats | sums(.workers[].busy_ns)),
+                                    bursts: ($stats | sums(.workers[].bursts))} else null end),
+           cpu_s: .cpu_s,
+           wrong: ((.denied_delivered // 0) + (.duplicates // 0) + (.damaged // 0) + (.checksum_errors // 0) + (.socket_drops // 0)),
+           allowed: (if .sent == null then null else .sent - (.sent_denied // 0) end)}' "$WORK/result" >> "$WORK/runs"
+}
+
+describe() { # describe CELL...
+    local text="chain of $1, $2"
+    [[ $4 == - ]] || text+=" of $4 bytes"
+    case $2.$3 in
+        udp.paced) text+=", $rate/s" ;;
+        tcp.paced) text+=", $tcp_rate Mbit/s" ;;
+        udp.fast | tcp.fast) text+=", as fast as it goes" ;;
+    esac
+    [[ $6 == 0 ]] || text+=", denied share $6"
+    [[ $5 == on ]] || text+=", offloads off"
+    echo "$text"
+}
+
+# warm_up: every arrangement carries traffic for a while: JVMs compile, emulators translate.
+warm_up() {
+    local name long
+    progress "warming up"
+    for name in "${arrangements[@]}"; do
+        long=0.3
+        ! has_vm "$name" || long=1
+        ! is_policy "$name" || long=2
+        [[ $grid != quick ]] || long=0.3
+        send "$name" udp fast 64 0 "$long" || die "$name: UDP failed (the message is above)"
+        send "$name" tcp fast - 0 "$long" || die "$name: TCP failed (the message is above)"
+    done
+}
+
+# find_rates: how fast paced traffic is; on the longest chain, which carries least.
+find_rates() {
+    local name size
+    : > "$WORK/capacity"
+    for name in "${arrangements[@]}"; do
+        [[ $name != baseline ]] || ((${#arrangements[@]} == 1)) || continue
+        for size in 64 1514; do
+            send "$name" udp fast "$size" 0 "$calibration" || die "$name: UDP failed (the message is above)"
+            echo "$name udp $(jq .pps "$WORK/result")" >> "$WORK/capacity"
+        done
+        send "$name" tcp fast - 0 "$calibration" || die "$name: TCP failed (the message is above)"
+        echo "$name tcp $(jq .mbit "$WORK/result")" >> "$WORK/capacity"
+    done
+    # Two digits.
+    # shellcheck disable=SC2016 # awk's
+    local least='$2 == what && (!n || $3 < n) { n = $3 } END { n *= pace; step = 10 ^ (int(log(n) / log(10)) - 1); print int(n / step) * step }'
+    tcp_rate=$(awk -v what=tcp -v pace="$PACE" "$least" "$WORK/capacity")
+    [[ -n $rate ]] || rate=$(awk -v what=udp -v pace="$PACE" "$least" "$WORK/capacity")
+    # More would be the end points' test.
+    ((rate <= 50000)) || rate=50000
+    progress "paced traffic: $rate frames/s, $tcp_rate Mbit/s"
+}
+
+measure_all() {
+    local chain round most cell name description
+    local -a fields
+    for chain in 4 3 2 1; do
+        local -a here=()
+        most=0
+        for cell in "${cells[@]}"; do
+            read -ra fields <<< "$cell"
+            ((fields[0] == chain)) || continue
+            here+=("$cell")
+            ((fields[6] <= most)) || most=${fields[6]}
+        done
+        ((${#here[@]})) || continue
+        begin_chain "$chain"
+        warm_up
+        [[ -n $tcp_rate ]] || find_rates
+        for ((round = 1; round <= most; round++)); do
+            for cell in "${here[@]}"; do
+                read -ra fields <<< "$cell"
+                ((round <= fields[6])) || continue
+                description=$(describe "${fields[@]}")
+                done_runs=$((done_runs + 1))
+                progress "measurement $done_runs of $all_runs, round $round: $description"
+                set_offloads "${fields[4]}"
+                [[ ${fields[1]} != udp ]] || set_baseline_firewall "${fields[5]}"
+                for name in "${arrangements[@]}"; do measure "$name" "$round" "${fields[@]:0:6}"; done
+            done
+        done
+        set_offloads on
+    done
+}
+
+write_json() {
+    local version jdk cpu
+    version=$(qemu-system-x86_64 --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    jdk=$("${JAVA_HOME:+$JAVA_HOME/bin/}java" -version 2>&1 | sed -n '1s/.*"\(.*\)".*/\1/p')
+    cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+    jq -s --arg date "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg grid "$grid" --argjson seconds $((SECONDS - since)) --argjson cpus "$(nproc)" --arg cpu_model "$cpu" \
+        --arg kernel "$(uname -r)" --arg accelerator "$accel" --arg qemu "$version" --arg jdk "$jdk" \
+        --arg command "qemu-scripts/experiment.sh${arguments[*]:+ ${arguments[*]}}" '
+        # What is the same in a run and in its baseline, and how much traffic it was.
+        def traffic: [.chain, .traffic, .paced, .frame_bytes, .offloads, .denied_share, .round] | tostring;
+        def amount: if .traffic == "tcp" then .bytes elif .traffic == "http" then .delivered else .sent end;
+        (map(select(.arrangement == "baseline") | {key: traffic, value: .}) | from_entries) as $baselines
+        | {$date, $grid, $seconds, machine: {$cpus, $cpu_model, $kernel, $accelerator, $qemu, $jdk}, commands: {experiment: $command},
+           runs: map($baselines[traffic] as $b
+               | (if $b and ($b | amount) > 0 then $b.cpu_s.system * amount / ($b | amount) else null end) as $base
+               | del(.wrong, .allowed)
+               | .cpu_s = {system: .cpu_s.system, baseline: $base, net: (if $base == null then null else .cpu_s.system - $base end)} +
+                   {qemu: null, mypervisor: null, echo: null, softirq: null, endpoints: null} + (.cpu_s | del(.system)))}' \
+        "$WORK/runs" > "$out/experiment.json"
+}
+
+# What went wrong, one line each; nothing if all traffic was as it must be.
+wrong_runs() {
+    jq -r '"\(.arrangement), chain of \(.chain), \(.traffic), round \(.round)" as $run
+        | (select(.wrong > 0) | "\($run): \(.wrong) frames arrived that should not have, or damaged, or were lost at the receiver"),
+          (select(.paced and .allowed != null and .delivered < .allowed) | "\($run): \(.delivered) of \(.allowed) paced frames arrived"),
+          (select(.traffic == "http" and .delivered < .sent) | "\($run): \(.sent - .delivered) of \(.sent) requests failed")' "$WORK/runs"
+}
+
+keep_logs() { # of the guests; end_work calls it when something went wrong
+    local folder
+    for folder in "$WORK"/fw*/; do
+        [[ ! -f $folder/console.log ]] || cat "$folder"/{qemu,console}.log > "$out/guest-$(basename "$folder").log"
+    done
+}
+
+begin_work
+out=$(cd "$out" && pwd)
+rm -f "$out"/experiment.json "$out"/{mypervisor,guest,tap-echo,nginx}*.log
+since=$SECONDS
+accel=$(accelerator)
+make_grid
+longest=0 all_runs=0 done_runs=0 offloads=on tcp_rate='' guest_needed=0 nginx='' calibration=1
+[[ $grid != quick ]] || calibration=0.4
+guests=() echo_pids=()
+declare -A back_ends=()
+for cell in "${cells[@]}"; do
+    read -ra fields <<< "$cell"
+    ((fields[0] <= longest)) || longest=${fields[0]}
+    all_runs=$((all_runs + fields[6]))
+done
+for name in "${arrangements[@]}"; do ! has_vm "$name" || guest_needed=1; done
+
+gcc -O2 -Wall -pthread -o "$WORK/endpoints" "$SCRIPTS/experiment/endpoints.c"
+gcc -O2 -Wall -o "$WORK/tap-echo" "$SCRIPTS/experiment/tap-echo.c"
+progress "making the network: ${arrangements[*]}"
+build_network
+start_nginx
+measure_all
+write_json
+progress "done, $((SECONDS - since)) s after the build; accelerator $accel; numbers in $out/experiment.json"
+wrong=$(wrong_runs)
+report=$ROOT/tests/experiment/target/experiment/bin/report
+if [[ -x $report ]]; then
+    "$report" "$out/experiment.json" "$out" || die "the report could not be written (its message is above); the numbers are in $out/experiment.json"
+    progress "the report is $out/report.md"
+else
+    warn "no report: $report is not there; build the project"
+fi
+[[ -z $wrong ]] || die "not all traffic was as it must be:
+$wrong"

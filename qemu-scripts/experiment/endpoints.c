@@ -1,0 +1,820 @@
+/*
+ * endpoints: both ends of the experiment's traffic in one process, one network namespace each, and the accounts of what
+ * the machine spent meanwhile.
+ *
+ *   endpoints [OPTION]... udp CLIENT SERVER CLIENT_IP SERVER_IP FRAME_BYTES DENIED_SHARE RATE SECONDS
+ *       UDP from client to server, FRAME_BYTES on the wire without FCS. A DENIED_SHARE (0 to 1) of them goes to port 53,
+ *       which the middlebox denies. RATE frames a second; 0: as fast as they arrive, at most WINDOW under way.
+ *       Each frame carries time, number and a pattern, so that latency (one way: there is one clock), loss, duplicates
+ *       and damage are known.
+ *   endpoints [OPTION]... tcp CLIENT SERVER SERVER_IP MBIT SECONDS
+ *       One TCP connection from client to server; MBIT 0: as fast as it goes. The server compares the first bytes and
+ *       takes the others without copying them: the way is measured, not memcpy.
+ *   endpoints [OPTION]... ping CLIENT SERVER SERVER_IP RATE SECONDS
+ *       ICMP echo requests from the client; the server's kernel answers.
+ *   endpoints [OPTION]... run CLIENT SERVER COMMAND ARGUMENT...
+ *       Any other client, started in the client's namespace; its servers are named with --watch endpoints=PID.
+ *   endpoints offloads NAMESPACE on|off INTERFACE...
+ *       Checksum, segmentation and receive offloads of the interfaces.
+ *
+ *   --json FILE              where the result goes; else to standard output
+ *   --watch LABEL=PID,...    CPU time of these processes, summed up by LABEL; repeatable
+ *   --stats SOCKET           the counters of the back-end behind this control socket, before and after
+ *
+ * CLIENT, SERVER and NAMESPACE are files of namespaces, as /run/netns/NAME.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    ALLOWED_PORT = 7000,
+    DENIED_PORT = 53,
+    HEADERS = 14 + 20 + 8,
+    MAX_PAYLOAD = 1472,
+    WINDOW = 256,               /* frames under way: enough to keep every arrangement busy, too few to fill its queues */
+    MAX_CATCH_UP = 8,           /* frames that a late sender sends at once */
+    BATCH = 64,
+    MAX_SEQUENCE = 1 << 26,
+    MAX_LATENCIES = 1 << 22,
+    CHUNK = 1 << 20,
+    COMPARED = 8 << 20,         /* bytes of a TCP connection that are compared */
+    PACED_WRITE = 1 << 16,
+    MAX_LABELS = 8,
+    MAX_WATCHED = 64,
+};
+static const int64_t SECOND = 1000000000LL, MILLISECOND = 1000000LL;
+static const uint32_t MAGIC = 0x4d595056;
+
+static _Noreturn void die(const char *what)
+{
+    fprintf(stderr, "endpoints: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static _Noreturn void fail(const char *what)
+{
+    fprintf(stderr, "endpoints: %s\n", what);
+    exit(1);
+}
+
+static _Noreturn void usage(const char *what)
+{
+    fprintf(stderr, "endpoints: %s (see the top of endpoints.c)\n", what);
+    exit(2);
+}
+
+static double number(const char *text, double low, double high, const char *what)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= low && value <= high))
+        usage(what);
+    return value;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+/* The clock of time stamps of frames. */
+static int64_t wall_clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+static void sleep_until_ns(int64_t when)
+{
+    struct timespec t = { when / SECOND, when % SECOND };
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+static struct sockaddr_in address(const char *ip, int port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    if (inet_pton(AF_INET, ip, &at.sin_addr) != 1)
+        usage("not an IPv4 address");
+    return at;
+}
+
+/* The calling thread changes its namespace; sockets stay in the one they were made in. */
+static void enter(const char *namespace)
+{
+    int fd = open(namespace, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWNET))
+        die(namespace);
+    close(fd);
+}
+
+/* ---- accounts ---- */
+
+struct label {
+    char name[32];
+    int pids[MAX_WATCHED], count;
+};
+
+static struct label labels[MAX_LABELS];
+static int label_count;
+static const char *stats_socket;
+static const char *namespaces[2];
+
+struct snapshot {
+    int64_t time;
+    double idle, softirq, own, watched[MAX_LABELS];
+    uint64_t checksum_errors, socket_drops;
+    char *stats;
+};
+
+static double process_cpu(int pid)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file || !fgets(text, sizeof text, file)) {
+        fprintf(stderr, "endpoints: process %d has ended\n", pid);
+        exit(1);
+    }
+    fclose(file);
+    unsigned long user, system;
+    char *behind = strrchr(text, ')');
+    if (!behind || sscanf(behind + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+        fail("/proc/PID/stat cannot be read");
+    return (double)(user + system) / sysconf(_SC_CLK_TCK);
+}
+
+static double usage_of(int who)
+{
+    struct rusage spent;
+    getrusage(who, &spent);
+    return spent.ru_utime.tv_sec + spent.ru_stime.tv_sec + (spent.ru_utime.tv_usec + spent.ru_stime.tv_usec) / 1e6;
+}
+
+/*
+ * The time that CPUs were idle is known exactly, as the kernel notes when an idle CPU begins and ends to be so. The other
+ * columns of /proc/stat are samples of the timer tick, and a load that timers wake is sampled wrong. So what was spent is
+ * what was not idle.
+ */
+static void machine(struct snapshot *s)
+{
+    FILE *file = fopen("/proc/uptime", "r");
+    if (!file || fscanf(file, "%*s %lf", &s->idle) != 1)
+        die("/proc/uptime");
+    fclose(file);
+    unsigned long long iowait, softirq;
+    file = fopen("/proc/stat", "r");
+    if (!file || fscanf(file, "cpu %*u %*u %*u %*u %llu %*u %llu", &iowait, &softirq) != 2)
+        die("/proc/stat");
+    fclose(file);
+    s->idle += (double)iowait / sysconf(_SC_CLK_TCK);
+    s->softirq = (double)softirq / sysconf(_SC_CLK_TCK);
+}
+
+/* Adds one counter of the calling thread's namespace; in /proc/net/snmp a line of names precedes each line of values. */
+static uint64_t network_counter(const char *protocol, const char *name)
+{
+    char names[1024], values[1024];
+    uint64_t found = 0;
+    FILE *file = fopen("/proc/thread-self/net/snmp", "r");
+    if (!file)
+        die("/proc/net/snmp");
+    size_t length = strlen(protocol);
+    while (fgets(names, sizeof names, file) && fgets(values, sizeof values, file)) {
+        if (strncmp(names, protocol, length) || names[length] != ':')
+            continue;
+        char *n, *v, *in_names, *in_values;
+        n = strtok_r(names, " \n", &in_names);
+        v = strtok_r(values, " \n", &in_values);
+        while (n && v) {
+            if (!strcmp(n, name))
+                found = strtoull(v, NULL, 10);
+            n = strtok_r(NULL, " \n", &in_names);
+            v = strtok_r(NULL, " \n", &in_values);
+        }
+    }
+    fclose(file);
+    return found;
+}
+
+static void network(struct snapshot *s)
+{
+    for (int i = 0; i < 2; i++) {
+        enter(namespaces[i]);
+        s->checksum_errors += network_counter("Udp", "InCsumErrors") + network_counter("Tcp", "InCsumErrors") +
+            network_counter("Icmp", "InCsumErrors") + network_counter("Ip", "InHdrErrors");
+        s->socket_drops += network_counter("Udp", "RcvbufErrors");
+    }
+}
+
+static char *back_end(void)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", stats_socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at))
+        die(stats_socket);
+    static const char request[] = "GET /v1/stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    if (write(fd, request, sizeof request - 1) != sizeof request - 1)
+        die(stats_socket);
+    size_t room = 1 << 20, length = 0;
+    char *answer = malloc(room);
+    for (ssize_t n; length < room - 1 && (n = read(fd, answer + length, room - 1 - length)) > 0;)
+        length += n;
+    close(fd);
+    answer[length] = 0;
+    char *body = strstr(answer, "\r\n\r\n");
+    if (!body || strncmp(answer, "HTTP/1.1 200", 12))
+        fail("the back-end's answer is no report");
+    return body + 4;
+}
+
+static void processes(struct snapshot *s)
+{
+    for (int i = 0; i < label_count; i++)
+        for (int j = 0; j < labels[i].count; j++)
+            s->watched[i] += process_cpu(labels[i].pids[j]);
+    s->own = usage_of(RUSAGE_SELF) + usage_of(RUSAGE_CHILDREN);
+}
+
+/* To take a snapshot costs time too: the machine's account is opened last and closed first. */
+static struct snapshot begin(void)
+{
+    struct snapshot s = { 0 };
+    if (stats_socket) {
+        s.stats = back_end();
+        usleep(20000); /* for what the back-end does behind its answer */
+    }
+    network(&s);
+    processes(&s);
+    machine(&s);
+    s.time = now_ns();
+    return s;
+}
+
+static struct snapshot end(void)
+{
+    struct snapshot s = { .time = now_ns() };
+    machine(&s);
+    processes(&s);
+    network(&s);
+    if (stats_socket)
+        s.stats = back_end();
+    return s;
+}
+
+static FILE *out;
+
+/* Opens the result's JSON object; each mode adds its own members and closes it. */
+static void report(const struct snapshot *from, const struct snapshot *to)
+{
+    double seconds = (to->time - from->time) / 1e9;
+    double own = to->own - from->own;
+    fprintf(out, "{\"seconds\": %.4f, \"checksum_errors\": %llu, \"socket_drops\": %llu, \"cpu_s\": {\"system\": %.4f", seconds,
+            (unsigned long long)(to->checksum_errors - from->checksum_errors),
+            (unsigned long long)(to->socket_drops - from->socket_drops),
+            seconds * sysconf(_SC_NPROCESSORS_ONLN) - (to->idle - from->idle));
+    for (int i = 0; i < label_count; i++) {
+        double spent = to->watched[i] - from->watched[i];
+        if (!strcmp(labels[i].name, "endpoints"))
+            own += spent;
+        else
+            fprintf(out, ", \"%s\": %.4f", labels[i].name, spent);
+    }
+    fprintf(out, ", \"softirq\": %.4f, \"endpoints\": %.4f}", to->softirq - from->softirq, own);
+    if (stats_socket)
+        fprintf(out, ", \"stats\": [%s, %s]", from->stats, to->stats);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static uint32_t *latencies;
+static size_t latency_count;
+
+static void note_latency(int64_t ns)
+{
+    if (latency_count < MAX_LATENCIES)
+        latencies[latency_count++] = ns < 0 ? 0 : ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+}
+
+static void report_latencies(void)
+{
+    if (!latency_count) {
+        fprintf(out, ", \"latency_us\": null");
+        return;
+    }
+    qsort(latencies, latency_count, sizeof *latencies, by_size);
+    fprintf(out, ", \"latency_us\": {\"median\": %.1f, \"p99\": %.1f}", latencies[(latency_count - 1) / 2] / 1e3,
+            latencies[(size_t)((latency_count - 1) * 0.99)] / 1e3);
+}
+
+/* ---- UDP ---- */
+
+struct stamp {
+    int64_t time;
+    uint32_t sequence;
+    uint32_t magic;
+};
+
+struct udp {
+    int allowed, denied; /* the server's sockets */
+    bool paced;
+    atomic_bool stopping;
+    _Atomic uint64_t delivered;
+    uint64_t denied_delivered, duplicates, damaged;
+    int64_t last; /* when the last frame arrived */
+};
+
+static uint8_t noise[4096];
+static uint8_t *seen;
+static size_t payload;
+
+static void make_noise(void)
+{
+    uint32_t value = 1;
+    for (size_t i = 0; i < sizeof noise; i++) {
+        value = value * 1664525 + 1013904223;
+        noise[i] = value >> 24;
+    }
+}
+
+static const uint8_t *pattern(uint32_t sequence)
+{
+    return noise + sequence % (sizeof noise - MAX_PAYLOAD);
+}
+
+/* When the kernel took the frame from the server's interface: how late the receiver gets to it does not count. */
+static int64_t arrival(struct msghdr *message)
+{
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part))
+        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec t;
+            memcpy(&t, CMSG_DATA(part), sizeof t);
+            return t.tv_sec * SECOND + t.tv_nsec;
+        }
+    fail("a frame has no time stamp");
+}
+
+static void take(struct udp *udp, const uint8_t *frame, size_t length, int64_t arrived)
+{
+    struct stamp stamp;
+    memcpy(&stamp, frame, sizeof stamp);
+    if (length != payload || stamp.magic != MAGIC || stamp.sequence >= MAX_SEQUENCE ||
+        memcmp(frame + sizeof stamp, pattern(stamp.sequence), payload - sizeof stamp)) {
+        udp->damaged++;
+        return;
+    }
+    uint8_t bit = 1 << stamp.sequence % 8;
+    if (seen[stamp.sequence / 8] & bit) {
+        udp->duplicates++;
+        return;
+    }
+    seen[stamp.sequence / 8] |= bit;
+    note_latency(arrived - stamp.time);
+    udp->delivered++;
+}
+
+static void *receive(void *argument)
+{
+    struct udp *udp = argument;
+    static uint8_t frames[BATCH][MAX_PAYLOAD + 1];
+    struct iovec parts[BATCH];
+    struct mmsghdr messages[BATCH] = { 0 };
+    static char extra[BATCH][64];
+    for (int i = 0; i < BATCH; i++) {
+        parts[i] = (struct iovec) { frames[i], sizeof frames[i] };
+        messages[i].msg_hdr.msg_iov = &parts[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    struct pollfd ready[] = { { .fd = udp->allowed, .events = POLLIN }, { .fd = udp->denied, .events = POLLIN } };
+    while (!udp->stopping) {
+        /*
+         * Paced frames are collected every millisecond: so that the receiver costs as much wherever they come from, one by
+         * one or in bursts. The baseline's cost would not be that of the others, else.
+         */
+        if (udp->paced)
+            usleep(1000);
+        else
+            poll(ready, 2, 20);
+        for (int n;;) {
+            for (int i = 0; i < BATCH; i++) {
+                messages[i].msg_hdr.msg_control = extra[i];
+                messages[i].msg_hdr.msg_controllen = sizeof extra[i];
+            }
+            if ((n = recvmmsg(udp->allowed, messages, BATCH, MSG_DONTWAIT, NULL)) <= 0)
+                break;
+            for (int i = 0; i < n; i++)
+                take(udp, frames[i], messages[i].msg_len, arrival(&messages[i].msg_hdr));
+            udp->last = now_ns();
+        }
+        if (udp->paced || ready[1].revents)
+            while (recv(udp->denied, frames[0], sizeof frames[0], MSG_DONTWAIT) >= 0)
+                udp->denied_delivered++;
+    }
+    return NULL;
+}
+
+static int udp_socket(struct sockaddr_in local, const struct sockaddr_in *peer)
+{
+    int room = 64 << 20, on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, peer ? SO_SNDBUFFORCE : SO_RCVBUFFORCE, &room, sizeof room))
+        die("UDP socket");
+    if (!peer && setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on))
+        die("SO_TIMESTAMPNS");
+    if (bind(fd, (struct sockaddr *)&local, sizeof local))
+        die("bind");
+    if (peer && connect(fd, (struct sockaddr *)peer, sizeof *peer))
+        die("connect");
+    return fd;
+}
+
+static int run_udp(int argc, char **argv)
+{
+    if (argc != 8)
+        usage("udp CLIENT SERVER CLIENT_IP SERVER_IP FRAME_BYTES DENIED_SHARE RATE SECONDS");
+    payload = (size_t)number(argv[4], HEADERS + sizeof(struct stamp), HEADERS + MAX_PAYLOAD, "bad FRAME_BYTES") - HEADERS;
+    double share = number(argv[5], 0, 1, "bad DENIED_SHARE");
+    double rate = number(argv[6], 0, 1e7, "bad RATE");
+    int64_t length = number(argv[7], 0.01, 3600, "bad SECONDS") * SECOND;
+    if (rate == 0 && share == 1)
+        usage("without a RATE some frames must come back to know how fast they may go");
+    make_noise();
+    seen = calloc(1, MAX_SEQUENCE / 8);
+
+    static struct udp udp;
+    udp.paced = rate > 0;
+    enter(namespaces[1]);
+    udp.allowed = udp_socket(address(argv[3], ALLOWED_PORT), NULL);
+    udp.denied = udp_socket(address(argv[3], DENIED_PORT), NULL);
+    enter(namespaces[0]);
+    struct sockaddr_in to = address(argv[3], ALLOWED_PORT);
+    int allowed = udp_socket(address(argv[2], 0), &to);
+    to = address(argv[3], DENIED_PORT);
+    int denied = udp_socket(address(argv[2], 0), &to);
+
+    struct snapshot from = begin();
+    pthread_t receiver;
+    if (pthread_create(&receiver, NULL, receive, &udp))
+        fail("no thread");
+
+    uint64_t sent = 0, sent_denied = 0, lost = 0;
+    int64_t start = now_ns(), stop = start + length, next = start, step = rate ? SECOND / rate : 0;
+    double due = 0;
+    uint8_t frame[MAX_PAYLOAD];
+    for (int64_t now = start; now < stop && sent < MAX_SEQUENCE; now = now_ns()) {
+        if (rate) {
+            if (now < next) {
+                sleep_until_ns(next);
+                continue;
+            }
+            if (now - next > MAX_CATCH_UP * step) /* held up: go on at RATE instead of making a burst of it */
+                next = now - MAX_CATCH_UP * step;
+            next += step;
+        } else if (sent - lost - udp.delivered >= WINDOW) {
+            static uint64_t delivered;
+            static int64_t since;
+            if (delivered != udp.delivered || !since) {
+                delivered = udp.delivered;
+                since = now;
+            } else if (now - since > 300 * MILLISECOND) { /* nothing comes any more: these are lost */
+                lost = sent - delivered;
+                since = 0;
+            }
+            usleep(200);
+            continue;
+        }
+        due += share;
+        struct stamp stamp = { wall_clock_ns(), sent, MAGIC };
+        memcpy(frame, &stamp, sizeof stamp);
+        memcpy(frame + sizeof stamp, pattern(stamp.sequence), payload - sizeof stamp);
+        if (due >= 1 - 1e-9) {
+            due -= 1;
+            if (send(denied, frame, payload, 0) < 0)
+                die("send");
+            sent_denied++;
+        } else {
+            if (send(allowed, frame, payload, 0) < 0)
+                die("send");
+            sent++;
+        }
+    }
+    int64_t ended = now_ns();
+    /* Until all have arrived, or none comes any more; and a moment longer, in which denied ones may arrive. */
+    for (int64_t since = ended; udp.delivered + lost < sent && now_ns() - since < 500 * MILLISECOND; usleep(1000))
+        if (udp.last > since)
+            since = udp.last;
+    usleep(50000);
+    udp.stopping = true;
+    pthread_join(receiver, NULL);
+    struct snapshot to_snapshot = end();
+
+    int64_t busy = (udp.last > ended ? udp.last : ended) - start;
+    report(&from, &to_snapshot);
+    fprintf(out, ", \"sent\": %llu, \"sent_denied\": %llu, \"delivered\": %llu, \"denied_delivered\": %llu, \"duplicates\": %llu, "
+            "\"damaged\": %llu, \"bytes\": %llu, \"pps\": %.1f, \"mbit\": %.3f",
+            (unsigned long long)(sent + sent_denied), (unsigned long long)sent_denied, (unsigned long long)udp.delivered,
+            (unsigned long long)udp.denied_delivered, (unsigned long long)udp.duplicates, (unsigned long long)udp.damaged,
+            (unsigned long long)(udp.delivered * (payload + HEADERS)), udp.delivered * 1e9 / busy,
+            udp.delivered * (payload + HEADERS) * 8e3 / busy);
+    report_latencies();
+    fprintf(out, "}\n");
+    return 0;
+}
+
+/* ---- TCP ---- */
+
+struct tcp {
+    int fd, file;
+    double mbit;
+    int64_t length;
+    uint64_t sent;
+};
+
+static void *send_stream(void *argument)
+{
+    struct tcp *tcp = argument;
+    int64_t start = now_ns(), stop = start + tcp->length;
+    for (int64_t now = start; now < stop; now = now_ns()) {
+        size_t most = CHUNK;
+        if (tcp->mbit) {
+            int64_t due = start + tcp->sent * 8e3 / tcp->mbit;
+            if (now < due) {
+                sleep_until_ns(due < stop ? due : stop);
+                continue;
+            }
+            most = PACED_WRITE;
+        }
+        off_t from = tcp->sent % CHUNK;
+        ssize_t n = sendfile(tcp->fd, tcp->file, &from, from + most > CHUNK ? (size_t)(CHUNK - from) : most);
+        if (n < 0)
+            die("sendfile");
+        tcp->sent += n;
+    }
+    shutdown(tcp->fd, SHUT_WR);
+    return NULL;
+}
+
+static int run_tcp(int argc, char **argv)
+{
+    if (argc != 5)
+        usage("tcp CLIENT SERVER SERVER_IP MBIT SECONDS");
+    struct tcp tcp = { .mbit = number(argv[3], 0, 1e6, "bad MBIT"), .length = number(argv[4], 0.01, 3600, "bad SECONDS") * SECOND };
+    static uint32_t words[CHUNK / sizeof(uint32_t)];
+    for (size_t i = 1; i < CHUNK / sizeof *words; i++)
+        words[i] = words[i - 1] * 1664525 + 1013904223;
+    tcp.file = memfd_create("noise", 0);
+    if (tcp.file < 0 || write(tcp.file, words, CHUNK) != CHUNK)
+        die("memfd");
+
+    enter(namespaces[1]);
+    struct sockaddr_in at = address(argv[2], 0);
+    socklen_t size = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (listener < 0 || bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 1) ||
+        getsockname(listener, (struct sockaddr *)&at, &size))
+        die("listen");
+    enter(namespaces[0]);
+    tcp.fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct timeval patience = { 10, 0 };
+    setsockopt(tcp.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+
+    struct snapshot from = begin();
+    if (connect(tcp.fd, (struct sockaddr *)&at, sizeof at))
+        die("connect");
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0)
+        die("accept");
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    int64_t start = now_ns();
+    pthread_t sender;
+    if (pthread_create(&sender, NULL, send_stream, &tcp))
+        fail("no thread");
+    static uint8_t buffer[1 << 18];
+    uint64_t received = 0;
+    ssize_t n;
+    while ((n = recv(fd, buffer, sizeof buffer, received < COMPARED ? 0 : MSG_TRUNC)) > 0) {
+        if (received < COMPARED) {
+            size_t at_byte = received % CHUNK, first = at_byte + n > CHUNK ? CHUNK - at_byte : (size_t)n;
+            if (memcmp(buffer, (uint8_t *)words + at_byte, first) || memcmp(buffer + first, words, n - first))
+                fail("TCP: other bytes arrived than were sent");
+        }
+        received += n;
+    }
+    if (n < 0)
+        die("TCP: recv");
+    int64_t busy = now_ns() - start;
+    pthread_join(sender, NULL);
+    struct snapshot to = end();
+    if (received != tcp.sent)
+        fail("TCP: not all bytes arrived");
+    report(&from, &to);
+    fprintf(out, ", \"bytes\": %llu, \"mbit\": %.3f, \"latency_us\": null}\n", (unsigned long long)received, received * 8e3 / busy);
+    return 0;
+}
+
+/* ---- ping ---- */
+
+struct echo {
+    struct icmphdr header;
+    int64_t time;
+    uint8_t rest[48];
+};
+
+static uint16_t checksum(const void *data, size_t length)
+{
+    uint32_t total = 0;
+    const uint16_t *words = data;
+    for (size_t i = 0; i < length / 2; i++)
+        total += words[i];
+    while (total >> 16)
+        total = (total & 0xffff) + (total >> 16);
+    return ~total;
+}
+
+static int run_ping(int argc, char **argv)
+{
+    if (argc != 5)
+        usage("ping CLIENT SERVER SERVER_IP RATE SECONDS");
+    struct sockaddr_in to = address(argv[2], 0);
+    int64_t step = SECOND / number(argv[3], 0.1, 1e6, "bad RATE");
+    int64_t length = number(argv[4], 0.01, 3600, "bad SECONDS") * SECOND;
+    enter(namespaces[0]);
+    int room = 1 << 20, fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room))
+        die("ICMP socket");
+    uint16_t id = htons(getpid());
+    uint64_t sent = 0, delivered = 0;
+    struct snapshot from = begin();
+    int64_t start = now_ns(), stop = start + length, next = start, last = start;
+    for (;;) {
+        int64_t now = now_ns();
+        if (now < stop && now >= next) {
+            struct echo request = { .header = { .type = ICMP_ECHO, .un.echo = { .id = id, .sequence = htons(sent) } }, .time = now };
+            request.header.checksum = checksum(&request, sizeof request);
+            if (sendto(fd, &request, sizeof request, 0, (struct sockaddr *)&to, sizeof to) < 0)
+                die("sendto");
+            sent++;
+            next += step;
+            last = now;
+            continue;
+        }
+        if (now >= stop && (delivered >= sent || now - last > SECOND))
+            break;
+        struct pollfd ready = { .fd = fd, .events = POLLIN };
+        int64_t wait = now < stop ? next - now : 100 * MILLISECOND;
+        struct timespec most = { wait / SECOND, wait % SECOND };
+        if (ppoll(&ready, 1, &most, NULL) <= 0)
+            continue;
+        union { struct iphdr ip; uint8_t bytes[256]; } packet;
+        ssize_t n;
+        while ((n = recv(fd, &packet, sizeof packet, MSG_DONTWAIT)) > 0) {
+            struct echo *answer = (struct echo *)(packet.bytes + packet.ip.ihl * 4);
+            if (packet.bytes + n < (uint8_t *)(answer + 1) || answer->header.type != ICMP_ECHOREPLY || answer->header.un.echo.id != id)
+                continue;
+            last = now_ns();
+            note_latency(last - answer->time);
+            delivered++;
+        }
+    }
+    struct snapshot to_snapshot = end();
+    report(&from, &to_snapshot);
+    fprintf(out, ", \"sent\": %llu, \"delivered\": %llu", (unsigned long long)sent, (unsigned long long)delivered);
+    report_latencies();
+    fprintf(out, "}\n");
+    return 0;
+}
+
+/* ---- another client ---- */
+
+static int run_command(int argc, char **argv)
+{
+    if (argc < 3)
+        usage("run CLIENT SERVER COMMAND ARGUMENT...");
+    struct snapshot from = begin();
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        enter(namespaces[0]);
+        execvp(argv[2], argv + 2);
+        die(argv[2]);
+    }
+    int status;
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        die("fork");
+    struct snapshot to = end();
+    if (!WIFEXITED(status) || WEXITSTATUS(status))
+        fail("the command failed");
+    report(&from, &to);
+    fprintf(out, "}\n");
+    return 0;
+}
+
+/* ---- offloads ---- */
+
+static int run_offloads(int argc, char **argv)
+{
+    if (argc < 3)
+        usage("offloads NAMESPACE on|off INTERFACE...");
+    enter(argv[0]);
+    bool on = !strcmp(argv[1], "on");
+    /* Segmentation needs checksums: on in this order, off in the other. */
+    static const uint32_t commands[] = { ETHTOOL_SRXCSUM, ETHTOOL_STXCSUM, ETHTOOL_SGSO, ETHTOOL_STSO };
+    enum { COUNT = sizeof commands / sizeof *commands };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    for (int i = 2; i < argc; i++)
+        for (int j = 0; j < COUNT; j++) {
+            struct ethtool_value value = { .cmd = commands[on ? j : COUNT - 1 - j], .data = on };
+            struct ifreq request = { .ifr_data = (void *)&value };
+            snprintf(request.ifr_name, IFNAMSIZ, "%s", argv[i]);
+            if (ioctl(fd, SIOCETHTOOL, &request) && errno != EOPNOTSUPP)
+                die(argv[i]);
+        }
+    return 0;
+}
+
+static void watch(char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!equals)
+        usage("--watch LABEL=PID,...");
+    if (label_count == MAX_LABELS)
+        usage("too many labels");
+    *equals = 0;
+    struct label *label = &labels[label_count++];
+    snprintf(label->name, sizeof label->name, "%s", text);
+    for (char *pid = strtok(equals + 1, ","); pid; pid = strtok(NULL, ",")) {
+        if (label->count == MAX_WATCHED)
+            usage("too many processes");
+        label->pids[label->count++] = number(pid, 1, 1e9, "bad PID");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int i = 1;
+    out = stdout;
+    for (; i + 1 < argc && !strncmp(argv[i], "--", 2); i += 2) {
+        if (!strcmp(argv[i], "--json")) {
+            if (!(out = fopen(argv[i + 1], "we")))
+                die(argv[i + 1]);
+        } else if (!strcmp(argv[i], "--watch")) {
+            watch(argv[i + 1]);
+        } else if (!strcmp(argv[i], "--stats")) {
+            stats_socket = argv[i + 1];
+        } else {
+            usage(argv[i]);
+        }
+    }
+    const char *mode = i < argc ? argv[i] : "";
+    argc -= i + 1;
+    argv += i + 1;
+    if (!strcmp(mode, "offloads"))
+        return run_offloads(argc, argv);
+    if (argc < 2)
+        usage("udp, tcp, ping, run or offloads");
+    namespaces[0] = argv[0];
+    namespaces[1] = argv[1];
+    latencies = malloc(MAX_LATENCIES * sizeof *latencies);
+    prctl(PR_SET_TIMERSLACK, 1);
+    if (!strcmp(mode, "udp"))
+        return run_udp(argc, argv);
+    if (!strcmp(mode, "tcp"))
+        return run_tcp(argc, argv);
+    if (!strcmp(mode, "ping"))
+        return run_ping(argc, argv);
+    if (!strcmp(mode, "run"))
+        return run_command(argc, argv);
+    usage("udp, tcp, ping, run or offloads");
+}
