@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Finds what Mypervisor and its test guests need and this machine lacks, and installs it with apt.
 #
-# install.sh [--with-testpmd] [--with-experiment] [--check]
+# install.sh [--with-testpmd] [--with-experiment] [--with-peers] [--check]
 #
 #   --with-testpmd      DPDK's testpmd too, which the tests and the benchmark need and the demo does not
 #   --with-experiment   nginx and wrk too, which experiment and tests need; nginx is not started as a service of this machine
+#   --with-peers        OVS-DPDK and DPDK's headers too, which tests/bench/compare.sh needs; the switch is not started
 #   --check             installs nothing; prints what is missing
 #
 # Installs as root only; for others it prints the command to run and ends with status 1. It does nothing when nothing is
@@ -13,12 +14,13 @@ set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-testpmd=no experiment=no check=no
+testpmd=no experiment=no peers=no check=no
 while (($#)); do
     case $1 in
         --help | -h) usage; exit ;;
         --with-testpmd) testpmd=yes ;;
         --with-experiment) experiment=yes ;;
+        --with-peers) testpmd=yes peers=yes ;;
         --check) check=yes ;;
         *) wrong_option "unknown option $1" ;;
     esac
@@ -58,6 +60,13 @@ find_missing() {
         have wrk || missing+=(wrk)
         have ping || missing+=(iputils-ping)
     fi
+    if [[ $peers == yes ]]; then
+        have curl || missing+=(curl)
+        have pkg-config || missing+=(pkg-config)
+        pkg-config --exists libdpdk 2> /dev/null || missing+=(libdpdk-dev)
+        [[ -x /usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk ]] || missing+=(openvswitch-switch-dpdk)
+        compgen -G '/usr/lib/*/dpdk/pmds*/librte_net_af_packet.so*' > /dev/null || missing+=("$(newest_package librte-net-af-packet)")
+    fi
     if [[ $testpmd == yes ]] && ! has_testpmd; then
         missing+=(dpdk-dev)
         local prefix package
@@ -68,10 +77,10 @@ find_missing() {
     fi
 }
 
-# Debian starts a web server as soon as it is installed, and at each boot. Here it is only a program.
+# Debian starts a web server or a switch as soon as it is installed, and at each boot. Here they are only programs.
 policy=/usr/sbin/policy-rc.d policy_is_mine=no
 forbid_services() {
-    [[ " ${missing[*]} " == *" nginx-light "* && ! -e $policy ]] || return 0
+    [[ " ${missing[*]} " =~ \ (nginx-light|openvswitch-switch-dpdk)\  && ! -e $policy ]] || return 0
     policy_is_mine=yes
     printf '#!/bin/sh\nexit 101\n' > "$policy"
     chmod 755 "$policy"
@@ -80,7 +89,7 @@ allow_services() {
     [[ $policy_is_mine == yes ]] || return 0
     rm -f "$policy"
     policy_is_mine=no
-    ! have systemctl || systemctl --quiet disable nginx > /dev/null 2>&1 || true
+    ! have systemctl || systemctl --quiet disable nginx openvswitch-switch > /dev/null 2>&1 || true
 }
 keep_logs() { allow_services; } # end_work calls it when something went wrong
 
