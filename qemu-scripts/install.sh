@@ -89,7 +89,9 @@ allow_services() {
     [[ $policy_is_mine == yes ]] || return 0
     rm -f "$policy"
     policy_is_mine=no
-    ! have systemctl || systemctl --quiet disable nginx openvswitch-switch > /dev/null 2>&1 || true
+    have systemctl || return 0
+    [[ " ${missing[*]} " != *" nginx-light "* ]] || systemctl --quiet disable nginx > /dev/null 2>&1 || true
+    [[ " ${missing[*]} " != *" openvswitch-switch-dpdk "* ]] || systemctl --quiet disable openvswitch-switch > /dev/null 2>&1 || true
 }
 keep_logs() { allow_services; } # end_work calls it when something went wrong
 
