@@ -105,7 +105,9 @@ final class InterfacePort implements Attachment {
             open();
         }
         if (open) {
-            mtu = netInterface.mtu();
+            final int found = netInterface.mtu();
+            // One in another namespace tells no more.
+            mtu = found == 0 ? mtu : found;
             enable(netInterface.state() == HostInterface.State.UP);
         }
     }

@@ -1,0 +1,348 @@
+package org.mypervisor.integration;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * What becomes of a port when its interface goes down, vanishes and comes back, and what of the interface when the back-end
+ * ends. A path from port "t", in the back-end's own namespace, to "r", behind which is another one.
+ */
+@Timeout(120)
+final class InterfaceLifeIT {
+    private static final String NEAR = "10.88.1.1";
+    private static final String FAR = "10.88.1.2";
+    private static final String TAP = "id=t,type=tap,ifname=tee";
+    private static final String PACKET = "id=t,type=af_packet,ifname=tee";
+
+    private static final int FLOWS = 64;
+    private static final int DATAGRAMS = 300;
+    private static final int UDP_PORT = 7000;
+
+    @TempDir
+    private Path folder;
+
+    private NetNamespace hub;
+    private NetNamespace near;
+    private NetNamespace far;
+    private BackendProcess backend;
+
+    @BeforeEach
+    void makeNamespaces() {
+        final String missing = NetNamespace.missing();
+        assumeTrue(missing == null, missing);
+        hub = new NetNamespace();
+        near = new NetNamespace();
+        far = new NetNamespace();
+        hub.addVeth("r", "eth0", far);
+        far.setUp("eth0", FAR);
+    }
+
+    @AfterEach
+    void end() {
+        if (backend != null) {
+            backend.close();
+        }
+        if (hub != null) {
+            hub.close();
+            near.close();
+            far.close();
+        }
+    }
+
+    private void start(final String port) throws IOException, InterruptedException {
+        backend = BackendProcess.start(
+                hub, folder, "--port", port, "--port", "id=r,type=af_packet,ifname=r", "--path", "t <-> r");
+        backend.awaitControl();
+        await("r", "up");
+    }
+
+    private void await(final String port, final String state) throws InterruptedException {
+        Waiting.until(
+                port + " is " + state,
+                Duration.ofSeconds(5),
+                () -> backend.port(port).get("state").asText().equals(state));
+    }
+
+    /** Makes the interface of an af_packet port, and its other end. */
+    private void addVeth() {
+        hub.addVeth("tee", "eth0", near);
+        near.setUp("eth0", NEAR);
+    }
+
+    /** From whatever namespace is on this side. */
+    private static void reach(final NetNamespace from) throws InterruptedException {
+        Waiting.until(
+                "an answer",
+                Duration.ofSeconds(10),
+                () -> from.run("ping", "-q", "-c1", "-W0.3", FAR).status() == 0);
+        final String output = from.must("ping", "-q", "-f", "-c", "200", FAR);
+        assertTrue(output.contains(" 0% packet loss"), output);
+    }
+
+    private static void expectSilence(final NetNamespace from) {
+        assertNotEquals(0, from.run("ping", "-q", "-c2", "-i0.2", "-W0.3", FAR).status(), "an answer while down");
+    }
+
+    private long logged(final String text) throws IOException {
+        return backend.log().lines().filter(line -> line.contains(text)).count();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"hub tee", "near eth0"})
+    void shouldStandStillWhileAVethIsDownAtEitherEnd(final String end) throws IOException, InterruptedException {
+        addVeth();
+        start(PACKET);
+        await("t", "up");
+        reach(near);
+        final NetNamespace namespace = end.startsWith("hub") ? hub : near;
+        final String device = end.split(" ")[1];
+        for (int i = 1; i <= 3; i++) {
+            namespace.ip("link set " + device + " down");
+            await("t", "down");
+            far.run("ping", "-q", "-c2", "-i0.2", "-W0.2", NEAR);
+            namespace.ip("link set " + device + " up");
+            await("t", "up");
+            reach(near);
+            assertEquals(i, logged("port t is down: interface tee is"));
+            assertEquals(i + 1, logged("port t is up: interface tee"));
+        }
+        backend.checkNoFaults();
+    }
+
+    @Test
+    void shouldStandStillWhileATapIsDown() throws IOException, InterruptedException {
+        start(TAP);
+        await("t", "up");
+        hub.setUp("tee", NEAR);
+        reach(hub);
+        for (int i = 0; i < 3; i++) {
+            hub.ip("link set tee down");
+            await("t", "down");
+            far.run("ping", "-q", "-c2", "-i0.2", "-W0.2", NEAR);
+            hub.ip("link set tee up");
+            await("t", "up");
+            reach(hub);
+        }
+        assertTrue(backend.port("t").get("drops").get("down").asLong() > 0, "frames towards a tap that is down");
+        backend.checkNoFaults();
+    }
+
+    /** An interface that is down when we start is no mistake. */
+    @ParameterizedTest
+    @ValueSource(strings = {"af_packet", "tap"})
+    void shouldBeginWhenItsInterfaceIsSetUp(final String type) throws IOException, InterruptedException {
+        if (type.equals("tap")) {
+            hub.ip("tuntap add tee mode tap");
+        } else {
+            addVeth();
+            hub.ip("link set tee down");
+        }
+        start("id=t,type=" + type + ",ifname=tee");
+        await("t", "down");
+        if (type.equals("tap")) {
+            hub.setUp("tee", NEAR);
+        } else {
+            hub.ip("link set tee up");
+        }
+        await("t", "up");
+        reach(type.equals("tap") ? hub : near);
+    }
+
+    @Test
+    void shouldGoOnWithAVethThatIsMadeAnew() throws IOException, InterruptedException {
+        addVeth();
+        start(PACKET);
+        await("t", "up");
+        reach(near);
+        for (int i = 1; i <= 2; i++) {
+            hub.ip("link del tee");
+            await("t", "down");
+            // Some looks for it later there still is one line only.
+            Thread.sleep(1500);
+            assertEquals(i, logged("interface tee is gone"));
+            addVeth();
+            await("t", "up");
+            reach(near);
+        }
+        assertEquals(
+                2, backend.log().lines().filter(line -> line.contains("WARN")).count(), backend.log());
+        backend.checkNoFaults();
+        backend.stop();
+    }
+
+    /** Its own tap is as necessary as before: it is made again. */
+    @Test
+    void shouldMakeItsTapAgainWhenAnAdministratorDeletesIt() throws IOException, InterruptedException {
+        start(TAP);
+        await("t", "up");
+        hub.setUp("tee", NEAR);
+        reach(hub);
+        for (int i = 1; i <= 2; i++) {
+            final String index = hub.must("cat", "/sys/class/net/tee/ifindex");
+            hub.ip("link del tee");
+            Waiting.until(
+                    "another tap",
+                    Duration.ofSeconds(5),
+                    () -> hub.hasInterface("tee")
+                            && !hub.must("cat", "/sys/class/net/tee/ifindex").equals(index));
+            await("t", "up");
+            hub.setUp("tee", NEAR);
+            reach(hub);
+            assertEquals(i, logged("interface tee is gone"));
+        }
+        backend.checkNoFaults();
+        backend.stop();
+        assertFalse(hub.hasInterface("tee"));
+    }
+
+    @Test
+    void shouldGoOnWithAPersistentTapThatIsMadeAnew() throws IOException, InterruptedException {
+        hub.ip("tuntap add tee mode tap");
+        hub.setUp("tee", NEAR);
+        start(TAP);
+        await("t", "up");
+        reach(hub);
+        hub.ip("link del tee");
+        await("t", "down");
+        Thread.sleep(1500);
+        assertEquals(1, logged("interface tee is gone"));
+        hub.ip("tuntap add tee mode tap");
+        hub.setUp("tee", NEAR);
+        await("t", "up");
+        reach(hub);
+        backend.stop();
+        assertTrue(hub.hasInterface("tee"), "it is not ours");
+    }
+
+    @Test
+    void shouldTakeItsTapAlongAndLeaveOthersAsTheyWere() throws IOException, InterruptedException {
+        start(TAP);
+        await("t", "up");
+        assertTrue(hub.ip("-d link show dev r").contains("promiscuity 1"));
+        backend.stop();
+        assertFalse(hub.hasInterface("tee"), "a tap of ours is gone");
+        assertTrue(hub.ip("-d link show dev r").contains("promiscuity 0"));
+
+        hub.ip("tuntap add tee mode tap");
+        hub.setUp("tee", NEAR);
+        start(TAP);
+        await("t", "up");
+        reach(hub);
+        backend.stop();
+        assertTrue(hub.ip("addr show dev tee").contains(NEAR), "a tap that was there stays");
+        start(TAP);
+        await("t", "up");
+        reach(hub);
+    }
+
+    @Test
+    void shouldMoveWithItsTapAndNoticeItsEnd() throws IOException, InterruptedException {
+        start(TAP);
+        await("t", "up");
+        hub.ip("link set tee netns " + near.name());
+        near.setUp("tee", NEAR);
+        reach(near);
+        assertEquals("up", backend.port("t").get("state").asText());
+        near.ip("link set tee down");
+        far.run("ping", "-q", "-c2", "-i0.2", "-W0.2", NEAR);
+        near.ip("link set tee up");
+        reach(near);
+        assertEquals(0, backend.port("t").get("drops").get("too_big").asLong(), "a tap elsewhere has an MTU too");
+        near.ip("link del tee");
+        Waiting.until("a tap at home again", Duration.ofSeconds(5), () -> hub.hasInterface("tee"));
+        hub.setUp("tee", NEAR);
+        await("t", "up");
+        reach(hub);
+        backend.checkNoFaults();
+    }
+
+    @Test
+    void shouldBeginAnewAfterAKill() throws IOException, InterruptedException {
+        for (int i = 0; i < 3; i++) {
+            start(TAP);
+            await("t", "up");
+            hub.setUp("tee", NEAR);
+            reach(hub);
+            backend.killHard();
+            Waiting.until("its tap is gone", Duration.ofSeconds(5), () -> !hub.hasInterface("tee"));
+            assertTrue(hub.ip("-d link show dev r").contains("promiscuity 0"));
+        }
+        hub.ip("tuntap add tee mode tap");
+        hub.setUp("tee", NEAR);
+        for (int i = 0; i < 2; i++) {
+            start(TAP);
+            await("t", "up");
+            reach(hub);
+            backend.killHard();
+            assertTrue(hub.hasInterface("tee"));
+        }
+    }
+
+    /** Flows are spread over both queues, and stay in order. A queue that nobody read would lose half of them. */
+    @ParameterizedTest
+    @ValueSource(strings = {"tap", "persistent tap", "af_packet"})
+    void shouldKeepFlowsInOrderOverTwoQueues(final String type) throws IOException, InterruptedException {
+        assumeTrue(NetTool.missing() == null, NetTool.missing());
+        final NetTool tool = new NetTool(folder);
+        final boolean tap = !type.equals("af_packet");
+        if (!tap) {
+            addVeth();
+        } else if (type.startsWith("persistent")) {
+            hub.ip("tuntap add tee mode tap multi_queue");
+        }
+        backend = BackendProcess.start(
+                hub,
+                folder,
+                "--port",
+                "id=t,type=" + (tap ? "tap" : "af_packet") + ",ifname=tee,queues=2",
+                "--port",
+                "id=r,type=af_packet,ifname=r,queues=2",
+                "--path",
+                "t <-> r");
+        backend.awaitControl();
+        if (tap) {
+            hub.setUp("tee", NEAR);
+        }
+        backend.awaitUp("t", "r");
+        final NetNamespace here = tap ? hub : near;
+        reach(here);
+        for (final boolean forth : List.of(true, false)) {
+            try (NetTool.Running receiver = tool.udpReceiver(forth ? far : here, UDP_PORT)) {
+                tool.sendUdp(forth ? here : far, forth ? FAR : NEAR, UDP_PORT, FLOWS, DATAGRAMS, 200, 2000);
+                assertEquals(new NetTool.Datagrams((long) FLOWS * DATAGRAMS, 0, 0, FLOWS), NetTool.datagrams(receiver));
+            }
+        }
+        backend.checkNoFaults();
+        backend.stop();
+    }
+
+    /** One that was made for several queues does for one as well. */
+    @Test
+    void shouldAttachToATapOfSeveralQueuesWithOne() throws IOException, InterruptedException {
+        hub.ip("tuntap add tee mode tap multi_queue");
+        hub.setUp("tee", NEAR);
+        start(TAP);
+        await("t", "up");
+        reach(hub);
+        expectNoWarning();
+    }
+
+    private void expectNoWarning() throws IOException {
+        assertEquals(0, logged("WARN"), backend.log());
+    }
+}
