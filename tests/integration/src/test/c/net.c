@@ -6,9 +6,10 @@
  *   net udp-recv PORT                    until SIGTERM, then prints "GOOD BAD MISORDERED FLOWS"; "ready" when it begins
  *   net udp-send IP PORT FLOWS COUNT LENGTH PAUSE_US
  *                                        COUNT datagrams from each of FLOWS sockets in turn, a pause after each turn
- *   net frames OUT IN                    for each line "HEADER FRAME" on standard input (hexadecimal; HEADER is the
- *                                        virtio-net header) sends the frame on interface OUT; prints each frame that then
- *                                        arrives on IN in the same form, a tag that the kernel took out put back, and "."
+ *   net frames OUT IN                    for each line "1 HEADER FRAME" on standard input (hexadecimal; HEADER is the
+ *                                        virtio-net header) sends the frame on interface OUT and prints the next one that
+ *                                        arrives on IN as "HEADER FRAME", a tag that the kernel took out put back, and "."
+ *                                        With "*" for "1" prints all that arrive until none does for a while.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -35,7 +36,7 @@
 enum { CHUNK = 1 << 16, MAX_FLOWS = 4096, HEADER = 10, MAX_FRAME = 70000 };
 
 /* For the first frame, and for the silence behind the last one. */
-enum { FIRST_MS = 1000, SILENCE_MS = 40 };
+enum { FIRST_MS = 1000, SILENCE_MS = 20 };
 
 static volatile sig_atomic_t stopped;
 static void stop(int signal) { (void)signal; stopped = 1; }
@@ -262,10 +263,13 @@ static int frames(const char *out, const char *in) {
     static uint8_t buffer[HEADER + MAX_FRAME];
     int sender = packet_socket(out), receiver = packet_socket(in);
     while (fgets(line, sizeof line, stdin) != NULL) {
-        size_t header = from_hex(line, buffer), frame = from_hex(line + 2 * header + 1, buffer + header);
+        size_t header = from_hex(line + 2, buffer), frame = from_hex(line + 2 + 2 * header + 1, buffer + header);
         if (send(sender, buffer, header + frame, 0) < 0) printf("error: %s\n", strerror(errno));
         struct pollfd p = {.fd = receiver, .events = POLLIN};
-        for (int limit = FIRST_MS; poll(&p, 1, limit) > 0; limit = SILENCE_MS) show(receiver);
+        for (int limit = FIRST_MS; poll(&p, 1, limit) > 0; limit = SILENCE_MS) {
+            show(receiver);
+            if (line[0] == '1') break;
+        }
         printf(".\n");
         fflush(stdout);
     }

@@ -37,6 +37,7 @@ final class End implements AutoCloseable {
     private final Path socket;
     private final boolean offloads;
     private Guest guest;
+    private boolean hasBridge;
 
     /**
      * @param hub where the back-end runs
@@ -50,17 +51,18 @@ final class End implements AutoCloseable {
         this.offloads = offloads;
         this.socket = folder.resolve(id + ".sock");
         switch (kind) {
-            case VHOST_USER -> guest = Guest.start(
-                    namespace.command(),
-                    folder,
-                    id,
-                    "microvm",
-                    List.of(socket + ",rx_queue_size=1024"),
-                    List.of(
-                            "-netdev",
-                            "tap,id=behind,ifname=" + nic() + ",script=no,downscript=no,vhost=off",
-                            "-device",
-                            "virtio-net-device,netdev=behind,rx_queue_size=1024"));
+            case VHOST_USER ->
+                guest = Guest.start(
+                        namespace.command(),
+                        folder,
+                        id,
+                        "microvm",
+                        List.of(socket + ",rx_queue_size=1024"),
+                        List.of(
+                                "-netdev",
+                                "tap,id=behind,ifname=" + nic() + ",script=no,downscript=no,vhost=off",
+                                "-device",
+                                "virtio-net-device,netdev=behind,rx_queue_size=1024"));
             case AF_PACKET -> hub.addVeth(hubInterface(), nic(), namespace);
             case TAP -> {}
         }
@@ -110,8 +112,6 @@ final class End implements AutoCloseable {
         namespace.setUp(nic(), address);
     }
 
-    private boolean hasBridge;
-
     /** What the next pairing must not find. */
     void detach() {
         if (namespace.hasInterface(nic())) {
@@ -128,6 +128,10 @@ final class End implements AutoCloseable {
     public void close() throws IOException {
         if (guest != null) {
             guest.close();
+        }
+        if (kind == Kind.AF_PACKET) {
+            // Else it goes with the namespace, a while later.
+            hub.ip("link del " + hubInterface());
         }
         namespace.close();
     }

@@ -12,11 +12,15 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class NetNamespace implements AutoCloseable {
     private static final AtomicInteger MADE = new AtomicInteger();
 
-    private final String name = "mypervisor-%d-%d".formatted(ProcessHandle.current().pid(), MADE.incrementAndGet());
+    private final String name =
+            "mypervisor-%d-%d".formatted(ProcessHandle.current().pid(), MADE.incrementAndGet());
 
     NetNamespace() {
         Shell.must("ip netns add " + name);
-        must("sh", "-c", "for i in all default; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; done; ip link set lo up");
+        must(
+                "sh",
+                "-c",
+                "for i in all default; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; done; ip link set lo up");
     }
 
     /** Why there can be none here, or null. */
@@ -28,7 +32,10 @@ final class NetNamespace implements AutoCloseable {
             return "ip is not installed; qemu-scripts/install.sh installs it";
         }
         final Shell.Result result = Shell.run(List.of("unshare", "--net", "test", "-c", "/dev/net/tun"));
-        return result.status() == 0 ? null : "no network namespaces or no /dev/net/tun here: " + result.output().trim();
+        return result.status() == 0
+                ? null
+                : "no network namespaces or no /dev/net/tun here: "
+                        + result.output().trim();
     }
 
     String name() {
@@ -56,7 +63,9 @@ final class NetNamespace implements AutoCloseable {
     }
 
     boolean hasInterface(final String device) {
-        return Shell.run(List.of("ip", "-n", name, "link", "show", "dev", device)).status() == 0;
+        return Shell.run(List.of("ip", "-n", name, "link", "show", "dev", device))
+                        .status()
+                == 0;
     }
 
     /** Makes a pair of interfaces, this end up. */

@@ -50,10 +50,9 @@ final class NetTool {
     /** Receives TCP on a port until closed. */
     Running tcpReceiver(final NetNamespace namespace, final int port) throws IOException, InterruptedException {
         final Running receiver = start(namespace, "tcp-recv", Integer.toString(port));
-        Waiting.until(
-                "somebody listens on port " + port,
-                java.time.Duration.ofSeconds(10),
-                () -> namespace.must("ss", "-Hltn", "sport = :" + port).contains(":" + port));
+        Waiting.until("somebody listens on port " + port, java.time.Duration.ofSeconds(10), () -> namespace
+                .must("ss", "-Hltn", "sport = :" + port)
+                .contains(":" + port));
         return receiver;
     }
 

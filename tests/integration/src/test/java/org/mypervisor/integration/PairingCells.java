@@ -21,8 +21,7 @@ final class PairingCells implements AutoCloseable {
     private static final String LEFT = "10.88.0.1";
     private static final String RIGHT = "10.88.0.2";
 
-    private static final String RULES =
-            """
+    private static final String RULES = """
             deny udp from any to any port 5353
             deny tcp from any to any port 8081
             deny icmp from any to 10.88.0.77
@@ -159,8 +158,8 @@ final class PairingCells implements AutoCloseable {
         }
 
         void run() throws IOException, InterruptedException {
-            final String[] reach = {"sh", "-c",
-                "for i in $(seq 50); do ping -q -c 1 -W 0.3 " + RIGHT + " > /dev/null && exit; done; exit 1"
+            final String[] reach = {
+                "sh", "-c", "for i in $(seq 50); do ping -q -c 1 -W 0.3 " + RIGHT + " > /dev/null && exit; done; exit 1"
             };
             left.must(reach);
             final long errors = errors();

@@ -18,8 +18,7 @@ final class WebServer implements AutoCloseable {
     static final int DENIED_PORT = 8081;
 
     private static final int SIZE = 100_000;
-    private static final String CONFIGURATION =
-            """
+    private static final String CONFIGURATION = """
             daemon off;
             user root;
             pid pid;
@@ -45,7 +44,13 @@ final class WebServer implements AutoCloseable {
         Files.writeString(folder.resolve("conf"), CONFIGURATION.replace("root www", "root " + www));
         final Path log = folder.resolve("error.log");
         nginx = new ProcessBuilder(namespace.command(
-                        "nginx", "-p", folder + "/", "-c", folder.resolve("conf").toString(), "-e", log.toString()))
+                        "nginx",
+                        "-p",
+                        folder + "/",
+                        "-c",
+                        folder.resolve("conf").toString(),
+                        "-e",
+                        log.toString()))
                 .redirectErrorStream(true)
                 .redirectOutput(folder.resolve("nginx.out").toFile())
                 .start();
