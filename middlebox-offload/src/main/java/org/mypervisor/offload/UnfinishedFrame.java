@@ -165,17 +165,21 @@ final class UnfinishedFrame {
         }
         delivery.contents().put(copy, frameLength);
         final int fate = end(frameLength, to);
-        to.detach();
+        to.detach(true);
         return fate;
     }
 
     /** Of a frame that is dropped half way, the segments that went stay where they are: TCP sends the others again. */
     private int deliverSegments(final int frameLength, final BufferQueue to) {
         final int before = segmentsInTurn;
+        if (to != null) {
+            // So that what is lost of them is not taken for segments of this one.
+            to.detach(true);
+        }
         final int fate = deliverMoreSegments(frameLength, to);
         if (segmentsInTurn != before) {
             // The next frame is copied to where the payload of these lies.
-            to.detach();
+            to.detach(false);
         }
         return fate;
     }

@@ -120,8 +120,11 @@ public abstract class BufferQueue {
     /**
      * From now on the memory from which completed buffers were filled may change. Before, a queue may still read it, up to
      * {@link #publish}; one that copies has nothing to do.
+     *
+     * @param whole whether the buffers completed since the last {@link #publish} or {@code detach} have whole frames; else they
+     *     are segments of one that counts as sent, whatever becomes of them
      */
-    public void detach() {}
+    public void detach(final boolean whole) {}
 
     /** Asks the other side not to wake us while we poll. */
     public abstract void suppressKicks();

@@ -89,6 +89,8 @@ abstract class GatherQueue extends BufferQueue {
         pieces = firstPiece[frames];
         copyEnd = copies + (long) frames * COPY_SIZE;
         copyRoom = COPY_SIZE;
+        // A fault may have broken the frame before off; of those that are complete none lies there.
+        restUsed = 0;
         frame.begin();
         return frame;
     }
@@ -96,7 +98,7 @@ abstract class GatherQueue extends BufferQueue {
     @Override
     public final int append() {
         if (frames == FRAMES || pieces + MAX_PIECES + 1 > IOVECS) {
-            send();
+            send(true);
             newChain();
         }
         return frames;
@@ -142,12 +144,8 @@ abstract class GatherQueue extends BufferQueue {
         frames++;
         firstPiece[frames] = pieces;
         if (restUsed != 0) {
-            send();
+            send(true);
         }
-    }
-
-    private void send() {
-        send(true);
     }
 
     private void send(final boolean whole) {
@@ -175,9 +173,9 @@ abstract class GatherQueue extends BufferQueue {
     }
 
     @Override
-    public final void detach() {
+    public final void detach(final boolean whole) {
         if (frames != 0) {
-            send(false);
+            send(whole);
         }
     }
 

@@ -2,10 +2,10 @@ package org.mypervisor.integration;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -85,17 +85,15 @@ final class InterfaceLifeIT {
     }
 
     /** From whatever namespace is on this side. */
-    private static void reach(final NetNamespace from) throws InterruptedException {
+    private void reach(final NetNamespace from) throws IOException, InterruptedException {
         Waiting.until(
                 "an answer",
                 Duration.ofSeconds(10),
                 () -> from.run("ping", "-q", "-c1", "-W0.3", FAR).status() == 0);
-        final String output = from.must("ping", "-q", "-f", "-c", "200", FAR);
-        assertTrue(output.contains(" 0% packet loss"), output);
-    }
-
-    private static void expectSilence(final NetNamespace from) {
-        assertNotEquals(0, from.run("ping", "-q", "-c2", "-i0.2", "-W0.3", FAR).status(), "an answer while down");
+        final String before = backend.stats().get("ports").toString();
+        final Shell.Result flood = from.run("ping", "-q", "-f", "-c", "200", FAR);
+        final String after = backend.stats().get("ports").toString();
+        assertTrue(flood.output().contains(" 0% packet loss"), () -> flood.output() + before + "\n" + after);
     }
 
     private long logged(final String text) throws IOException {
@@ -269,6 +267,35 @@ final class InterfaceLifeIT {
         await("t", "up");
         reach(hub);
         backend.checkNoFaults();
+    }
+
+    /** Frames that wait for us to sum them up, and others, towards a tap that is down where we cannot see it. */
+    @ParameterizedTest
+    @ValueSource(strings = {"on", "off"})
+    void shouldCountOnceWhatATapRefuses(final String offloads) throws IOException, InterruptedException {
+        assumeTrue(NetTool.missing() == null, NetTool.missing());
+        start(TAP + ",offloads=" + offloads);
+        await("t", "up");
+        hub.ip("link set tee netns " + near.name());
+        far.ip("neigh add " + NEAR + " lladdr 02:00:00:00:00:01 dev eth0");
+        final long taken = backend.port("r").get("received").get("packets").asLong();
+        final JsonNode before = backend.port("t");
+        new NetTool(folder).sendUdp(far, NEAR, UDP_PORT, 4, DATAGRAMS, 200, 1000);
+        Waiting.until(
+                "all are taken",
+                Duration.ofSeconds(5),
+                () -> backend.port("r").get("received").get("packets").asLong() >= taken + 4 * DATAGRAMS);
+        final JsonNode after = backend.port("t");
+        assertEquals(before.get("sent"), after.get("sent"), "what it refused is not sent");
+        assertEquals(4 * DATAGRAMS, drops(after) - drops(before), after::toString);
+    }
+
+    private static long drops(final JsonNode port) {
+        long sum = 0;
+        for (final JsonNode count : port.get("drops")) {
+            sum += count.asLong();
+        }
+        return sum;
     }
 
     @Test
