@@ -47,6 +47,16 @@ final class RunningBackend implements AutoCloseable {
             specs.add("id=" + idAndOptions[0] + ",type=vhost-user,path=" + folder.resolve(idAndOptions[0])
                     + (idAndOptions.length > 1 ? "," + idAndOptions[1] : ""));
         }
+        return withSpecs(folder, busyPoll, specs, paths, middleboxes);
+    }
+
+    /** Ports as on the command line. */
+    static RunningBackend withSpecs(
+            final Path folder,
+            final boolean busyPoll,
+            final List<String> specs,
+            final List<String> paths,
+            final List<String> middleboxes) {
         try {
             return new RunningBackend(
                     folder,

@@ -81,6 +81,11 @@ final class ArchitectureTest {
                 "org.mypervisor.offload.rules.RuleSet",
                 "org.mypervisor.vhostuser.Vring",
                 "org.mypervisor.vhostuser.EventFd",
+                "org.mypervisor.offload.host.GatherQueue",
+                "org.mypervisor.offload.host.PacketRing",
+                "org.mypervisor.offload.host.PacketSender",
+                "org.mypervisor.offload.host.TapReader",
+                "org.mypervisor.offload.host.TapWriter",
                 "org.mypervisor.virtqueue.DescriptorChain",
                 "org.mypervisor.virtqueue.GuestMemory",
                 "org.mypervisor.virtqueue.VirtioNetHdr",
@@ -88,6 +93,11 @@ final class ArchitectureTest {
         // Every kind of ring, and every layout in guest memory that it has.
         way.mustPassAll(VIRTQUEUE_RING_OR_LAYOUT);
         assertEquals(List.of(), way.offences());
+        // Called through an interface that only a method reference implements.
+        final PacketWay losses = new PacketWay(classes, "org.mypervisor.offload.InterfacePort");
+        losses.from("countLoss", int.class, boolean.class, boolean.class);
+        losses.mustPass("org.mypervisor.offload.Counter");
+        assertEquals(List.of(), losses.offences());
     }
 
     /** The table has the numbers (its field is private), and one class asks it. */

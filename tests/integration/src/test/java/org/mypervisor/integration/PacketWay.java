@@ -44,8 +44,8 @@ final class PacketWay {
         this.start = classes.get(start);
     }
 
-    PacketWay from(final String method) {
-        final Deque<JavaCodeUnit> open = new ArrayDeque<>(List.of(start.getMethod(method)));
+    PacketWay from(final String method, final Class<?>... parameters) {
+        final Deque<JavaCodeUnit> open = new ArrayDeque<>(List.of(start.getMethod(method, parameters)));
         while (!open.isEmpty()) {
             final JavaCodeUnit unit = open.remove();
             if (reached.add(unit)) {
