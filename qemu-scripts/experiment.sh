@@ -28,9 +28,12 @@
 # other. All run at the same time and only one carries traffic; the middlebox guests have two NICs for each arrangement.
 # Traffic: udp (a share of it to port 53, which the middlebox denies), tcp (one connection), http (wrk and nginx, 1 KiB a
 # reply), ping. "paced" is a rate that each arrangement carries without loss; else as fast as it goes: udp with at most 256
-# frames under way. "offloads off" means those of the end points' interfaces: each frame is finished and at most 1514 bytes
-# long. Needs about twelve minutes on two CPUs without KVM, after installation and build. ACCEL=kvm|tcg overrides the
+# frames under way. "offloads off" means those of the end points' interfaces: each frame leaves them finished, with its
+# checksum, and at most 1514 bytes long. Needs about twelve minutes on two CPUs without KVM, after installation and build. ACCEL=kvm|tcg overrides the
 # accelerator.
+#
+# Nothing else should run meanwhile: "system" below is of the whole machine. A warning says so, and "background_cpus" of
+# "machine" how many CPUs were busy before any traffic ran.
 #
 # experiment.json: {"date", "grid", "seconds", "machine", "commands", "runs": [{
 #   "arrangement", "chain", "traffic", "paced", "frame_bytes", "offloads", "denied_share", "round"    what was measured
@@ -92,7 +95,7 @@ done
 # A cell is "CHAIN TRAFFIC PACED FRAME_BYTES OFFLOADS DENIED_SHARE ROUNDS", "-" for what does not apply.
 cells=() seconds=1
 make_grid() {
-    local chain size share paced
+    local chain traffic size share paced
     case $grid in
         quick)
             seconds=0.4
@@ -101,7 +104,7 @@ make_grid() {
             ;;
         short)
             for chain in 4 3 2; do
-                cells+=("$chain udp paced 64 on 0 2" "$chain tcp fast - on 0 2" "$chain ping paced - on 0 2")
+                for traffic in "udp paced 64" "tcp fast -" "ping paced -"; do cells+=("$chain $traffic on 0 $(((rounds + 1) / 2))"); done
             done
             for size in 64 512 1514; do cells+=("1 udp paced $size on 0 $rounds"); done
             for share in 0.5 0.9 1; do cells+=("1 udp paced 64 on $share $rounds"); done
@@ -252,18 +255,15 @@ join_chain() {
     done
 }
 
-set_offloads() { # set_offloads on|off: of all the end points' veth pairs
+set_offloads() { # set_offloads on|off: of all the end points' interfaces
     [[ $1 != "$offloads" ]] || return 0
-    local name k here=() client=() server=() box=()
+    local name k client=() server=()
     for name in "${arrangements[@]}"; do
         k=$(index_of "$name")
         client+=("c$k") server+=("s$k")
-        if [[ $name == baseline ]]; then box+=("hc$k" "hs$k"); else here+=("hc$k" "hs$k"); fi
     done
     "$WORK/endpoints" offloads /run/netns/client "$1" "${client[@]}"
     "$WORK/endpoints" offloads /run/netns/server "$1" "${server[@]}"
-    ((${#box[@]} == 0)) || "$WORK/endpoints" offloads /run/netns/box "$1" "${box[@]}"
-    ((${#here[@]} == 0)) || "$WORK/endpoints" offloads /proc/self/ns/net "$1" "${here[@]}"
     offloads=$1
 }
 
@@ -306,12 +306,17 @@ END
 has_vm() { case $1 in traditional | none | filter | filter+wire) return 0 ;; *) return 1 ;; esac; }
 is_policy() { [[ " ${POLICIES[*]} " == *" $1 "* ]]; }
 
+# As in lib.sh, but without a JVM of its own each time.
+backend_stats() { "$WORK/endpoints" stats "$1"; }
+
 start_back_end() { # start_back_end POLICY CHAIN
-    local policy=$1 chain=$2 k i filter="filter(rules=$SCRIPTS/demo.rules)" elements='' options=()
+    # A frame waits while a guest gets no CPU, as it would in the queue of a tap.
+    local policy=$1 chain=$2 k i filter="filter(rules=$SCRIPTS/demo.rules)" elements='' wait=wait=100 options=()
     k=$(index_of "$policy")
-    options=(--port "id=in,type=af_packet,ifname=hc$k" --port "id=out,type=af_packet,ifname=hs$k")
+    options=(--port "id=in,type=af_packet,ifname=hc$k,$wait" --port "id=out,type=af_packet,ifname=hs$k,$wait")
     for ((i = 1; i <= chain; i++)); do
-        options+=(--port "id=fw$i-in,type=vhost-user,path=$WORK/p$k${i}a" --port "id=fw$i-out,type=vhost-user,path=$WORK/p$k${i}b")
+        options+=(--port "id=fw$i-in,type=vhost-user,path=$WORK/p$k${i}a,$wait")
+        options+=(--port "id=fw$i-out,type=vhost-user,path=$WORK/p$k${i}b,$wait")
     done
     if ((chain == 1)); then
         case $policy in
@@ -472,7 +477,11 @@ measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
     local name=$1 round=$2 chain=$3 traffic=$4 paced=$5 size=$6 offload=$7 share=$8 try before='' after='' http=null
     for try in 1 2 3; do
         ! has_vm "$name" || before=$(interrupts)
-        send "$name" "$traffic" "$paced" "$size" "$share" "$seconds" || die "$name, chain of $chain, $traffic: failed (the message is above)"
+        if ! send "$name" "$traffic" "$paced" "$size" "$share" "$seconds"; then
+            ((try < 3)) || die "$name, chain of $chain, $traffic: failed three times (the messages are above)"
+            progress "$name, chain of $chain, $traffic: failed; once more"
+            continue
+        fi
         ! has_vm "$name" || after=$(interrupts)
         [[ $traffic != http ]] || http=$(wrk_json) || { cat "$WORK/wrk" >&2; die "$name: no answers over HTTP (wrk's output is above)"; }
         jq -e "select(.sent != null) | select(\"$paced\" == \"paced\") | .delivered < .sent - (.sent_denied // 0)" "$WORK/result" > /dev/null || break
@@ -506,6 +515,14 @@ describe() { # describe CELL...
     [[ $6 == 0 ]] || text+=", denied share $6"
     [[ $5 == on ]] || text+=", offloads off"
     echo "$text"
+}
+
+# look_around: what this machine does while no traffic runs; it is in all CPU figures, and differs from one to the next.
+look_around() {
+    endpoints "${arrangements[0]}" run sleep 1
+    background=$(jq '.cpu_s.system / .seconds * 100 | round / 100' "$WORK/result")
+    jq -e ".cpu_s.system < .seconds * $(nproc) * 0.05" "$WORK/result" > /dev/null ||
+        warn "$background of $(nproc) CPUs are busy with something else: the figures of CPU time will be inexact, and rates and latencies worse than they are"
 }
 
 # warm_up: every arrangement carries traffic for a while: JVMs compile, emulators translate.
@@ -559,6 +576,7 @@ measure_all() {
         done
         ((${#here[@]})) || continue
         begin_chain "$chain"
+        [[ -n $background ]] || look_around
         warm_up
         [[ -n $tcp_rate ]] || find_rates
         for ((round = 1; round <= most; round++)); do
@@ -583,13 +601,13 @@ write_json() {
     jdk=$("${JAVA_HOME:+$JAVA_HOME/bin/}java" -version 2>&1 | sed -n '1s/.*"\(.*\)".*/\1/p')
     cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
     jq -s --arg date "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg grid "$grid" --argjson seconds $((SECONDS - since)) --argjson cpus "$(nproc)" --arg cpu_model "$cpu" \
-        --arg kernel "$(uname -r)" --arg accelerator "$accel" --arg qemu "$version" --arg jdk "$jdk" \
+        --argjson background "$background" --arg kernel "$(uname -r)" --arg accelerator "$accel" --arg qemu "$version" --arg jdk "$jdk" \
         --arg command "qemu-scripts/experiment.sh${arguments[*]:+ ${arguments[*]}}" '
         # What is the same in a run and in its baseline, and how much traffic it was.
         def traffic: [.chain, .traffic, .paced, .frame_bytes, .offloads, .denied_share, .round] | tostring;
         def amount: if .traffic == "tcp" then .bytes elif .traffic == "http" then .delivered else .sent end;
         (map(select(.arrangement == "baseline") | {key: traffic, value: .}) | from_entries) as $baselines
-        | {$date, $grid, $seconds, machine: {$cpus, $cpu_model, $kernel, $accelerator, $qemu, $jdk}, commands: {experiment: $command},
+        | {$date, $grid, $seconds, machine: {$cpus, $cpu_model, $kernel, $accelerator, $qemu, $jdk, background_cpus: $background}, commands: {experiment: $command},
            runs: map($baselines[traffic] as $b
                | (if $b and ($b | amount) > 0 then $b.cpu_s.system * amount / ($b | amount) else null end) as $base
                | del(.wrong, .allowed)
@@ -619,7 +637,7 @@ rm -f "$out"/experiment.json "$out"/{mypervisor,guest,tap-echo,nginx}*.log
 since=$SECONDS
 accel=$(accelerator)
 make_grid
-longest=0 all_runs=0 done_runs=0 offloads=on tcp_rate='' guest_needed=0 nginx='' calibration=1
+longest=0 all_runs=0 done_runs=0 offloads=on background='' tcp_rate='' guest_needed=0 nginx='' calibration=1
 [[ $grid != quick ]] || calibration=0.4
 guests=() echo_pids=()
 declare -A back_ends=()

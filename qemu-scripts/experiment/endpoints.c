@@ -15,7 +15,9 @@
  *   endpoints [OPTION]... run CLIENT SERVER COMMAND ARGUMENT...
  *       Any other client, started in the client's namespace; its servers are named with --watch endpoints=PID.
  *   endpoints offloads NAMESPACE on|off INTERFACE...
- *       Checksum, segmentation and receive offloads of the interfaces.
+ *       Checksum and segmentation offloads of the interfaces.
+ *   endpoints stats SOCKET
+ *       The counters of the back-end behind this control socket, without the time that a JVM needs to start.
  *
  *   --json FILE              where the result goes; else to standard output
  *   --watch LABEL=PID,...    CPU time of these processes, summed up by LABEL; repeatable
@@ -802,8 +804,13 @@ int main(int argc, char **argv)
     argv += i + 1;
     if (!strcmp(mode, "offloads"))
         return run_offloads(argc, argv);
+    if (!strcmp(mode, "stats") && argc == 1) {
+        stats_socket = argv[0];
+        puts(back_end());
+        return 0;
+    }
     if (argc < 2)
-        usage("udp, tcp, ping, run or offloads");
+        usage("udp, tcp, ping, run, offloads or stats");
     namespaces[0] = argv[0];
     namespaces[1] = argv[1];
     latencies = malloc(MAX_LATENCIES * sizeof *latencies);
@@ -816,5 +823,5 @@ int main(int argc, char **argv)
         return run_ping(argc, argv);
     if (!strcmp(mode, "run"))
         return run_command(argc, argv);
-    usage("udp, tcp, ping, run or offloads");
+    usage("udp, tcp, ping, run, offloads or stats");
 }
