@@ -517,9 +517,9 @@ describe() { # describe CELL...
     echo "$text"
 }
 
-# look_around: what this machine does while no traffic runs; it is in all CPU figures, and differs from one to the next.
+# look_around: what this machine does before any guest runs; it is in all CPU figures, and differs from one to the next.
 look_around() {
-    endpoints "${arrangements[0]}" run sleep 1
+    in_turn "$WORK/endpoints" --json "$WORK/result" run /run/netns/client /run/netns/server sleep 1
     background=$(jq '.cpu_s.system / .seconds * 100 | round / 100' "$WORK/result")
     jq -e ".cpu_s.system < .seconds * $(nproc) * 0.05" "$WORK/result" > /dev/null ||
         warn "$background of $(nproc) CPUs are busy with something else: the figures of CPU time will be inexact, and rates and latencies worse than they are"
@@ -576,7 +576,6 @@ measure_all() {
         done
         ((${#here[@]})) || continue
         begin_chain "$chain"
-        [[ -n $background ]] || look_around
         warm_up
         [[ -n $tcp_rate ]] || find_rates
         for ((round = 1; round <= most; round++)); do
@@ -653,6 +652,7 @@ gcc -O2 -Wall -o "$WORK/tap-echo" "$SCRIPTS/experiment/tap-echo.c"
 progress "making the network: ${arrangements[*]}"
 build_network
 start_nginx
+look_around
 measure_all
 write_json
 progress "done, $((SECONDS - since)) s after the build; accelerator $accel; numbers in $out/experiment.json"
