@@ -15,6 +15,11 @@ interface Attachment extends AutoCloseable {
     /** The virtio features by which frames go, 0 while there are none. */
     long features();
 
+    /** Frames that were there for us and that we had no room for, so far. */
+    default long missed() {
+        return 0;
+    }
+
     /** Looks after it from time to time: logs and reports what the worker may not. Any thread but a worker's. */
     void watch();
 

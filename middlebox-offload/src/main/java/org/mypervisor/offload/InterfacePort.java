@@ -26,6 +26,7 @@ final class InterfacePort implements Attachment {
     private volatile boolean open;
     private volatile boolean up;
     private volatile int mtu;
+    private volatile long missed;
     private List<RunningQueue> queues = List.of();
     private boolean goneReported;
     private String lastFailure = "";
@@ -106,6 +107,7 @@ final class InterfacePort implements Attachment {
         }
         if (open) {
             final int found = netInterface.mtu();
+            missed += netInterface.takeMissed();
             // One in another namespace tells no more.
             mtu = found == 0 ? mtu : found;
             enable(netInterface.state() == HostInterface.State.UP);
@@ -174,6 +176,11 @@ final class InterfacePort implements Attachment {
     @Override
     public long features() {
         return open ? netInterface.features() : 0;
+    }
+
+    @Override
+    public long missed() {
+        return missed;
     }
 
     @Override

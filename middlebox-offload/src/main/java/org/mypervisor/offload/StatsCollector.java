@@ -32,7 +32,8 @@ final class StatsCollector {
                 drops(port.drops, PORT_REASONS),
                 port.kicks.get(),
                 port.calls.get(),
-                faults(port));
+                faults(port),
+                attachment.missed());
     }
 
     static StatsReport.PathStats path(final Path path) {

@@ -2,6 +2,7 @@ package org.mypervisor.offload.cli;
 
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.mypervisor.offload.control.RulesReport;
 import org.mypervisor.offload.control.StatsReport;
 
@@ -24,7 +25,7 @@ final class StatsTable {
                             port.sent().packets(),
                             port.kicks(),
                             port.calls(),
-                            (nonZero(port.drops()) + " " + nonZero(port.faults())).strip()));
+                            nonZero(port)));
         }
         text.append("%n%14s %14s%s  %s%n".formatted("packets", "bytes", before == null ? "" : "        pps", "path"));
         for (int i = 0; i < report.paths().size(); i++) {
@@ -66,6 +67,13 @@ final class StatsTable {
         final long packets =
                 report.paths().get(path).packets() - before.paths().get(path).packets();
         return "%11.0f".formatted(seconds <= 0 ? 0 : packets / seconds);
+    }
+
+    private static String nonZero(final StatsReport.PortStats port) {
+        final String missed = port.missed() == 0 ? "" : "missed=" + port.missed();
+        return Stream.of(nonZero(port.drops()), nonZero(port.faults()), missed)
+                .filter(counts -> !counts.isEmpty())
+                .collect(Collectors.joining(" "));
     }
 
     private static String nonZero(final Map<String, Long> counts) {

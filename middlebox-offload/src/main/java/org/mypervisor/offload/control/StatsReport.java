@@ -21,6 +21,7 @@ public record StatsReport(double uptimeS, List<PortStats> ports, List<PathStats>
      * @param sent from us to the port
      * @param kicks kick eventfds that woke us
      * @param calls interrupts raised towards the guest
+     * @param missed frames that an interface had for us while the ring was full; they are not among those received
      */
     public record PortStats(
             String id,
@@ -33,7 +34,8 @@ public record StatsReport(double uptimeS, List<PortStats> ports, List<PathStats>
             Map<String, Long> drops,
             long kicks,
             long calls,
-            Map<String, Long> faults) {}
+            Map<String, Long> faults,
+            long missed) {}
 
     /** @param elements what the elements of the path counted themselves */
     public record PathStats(

@@ -121,6 +121,11 @@ public abstract class HostInterface {
 
     abstract void closeQueues();
 
+    /** Frames that the kernel had for us and no room to leave, since the last call. While it is open. */
+    public long takeMissed() {
+        return 0;
+    }
+
     /** The first words of every error. */
     final IOException error(final String why) {
         return new IOException("interface " + name + ": " + why);

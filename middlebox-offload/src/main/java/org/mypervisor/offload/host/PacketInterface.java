@@ -30,6 +30,7 @@ public final class PacketInterface extends HostInterface {
     private static final int SOL_PACKET = 263;
     private static final int PACKET_ADD_MEMBERSHIP = 1;
     private static final int PACKET_RX_RING = 5;
+    private static final int PACKET_STATISTICS = 6;
     private static final int PACKET_VERSION = 10;
     private static final int PACKET_VNET_HDR = 15;
     private static final int PACKET_FANOUT = 18;
@@ -222,6 +223,21 @@ public final class PacketInterface extends HostInterface {
         final int made = RawMemory.le16(memory);
         RawMemory.free(memory, 2 * Integer.BYTES);
         return made;
+    }
+
+    /** struct tpacket_stats { unsigned packets, drops; }, which the kernel sets to zero when it is read. */
+    @Override
+    public long takeMissed() {
+        final long memory = RawMemory.allocate(3 * Integer.BYTES);
+        long missed = 0;
+        for (final int socket : sockets) {
+            RawMemory.putLe32(memory + 2 * Integer.BYTES, 2 * Integer.BYTES);
+            if (LIBC.getsockopt(socket, SOL_PACKET, PACKET_STATISTICS, memory, memory + 2 * Integer.BYTES) == 0) {
+                missed += RawMemory.le32(memory + Integer.BYTES);
+            }
+        }
+        RawMemory.free(memory, 3 * Integer.BYTES);
+        return missed;
     }
 
     @Override

@@ -32,7 +32,8 @@ final class ControlServerTest {
                     Map.of("no_buffer", 1L),
                     7,
                     5,
-                    Map.of())),
+                    Map.of(),
+                    0)),
             List.of(new StatsReport.PathStats("a -> b", 3, 180, Map.of("denied", 1L), List.of())),
             List.of(new StatsReport.WorkerStats(1, 3, 2, 100, 200)));
 
