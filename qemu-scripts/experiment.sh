@@ -29,11 +29,12 @@
 # Traffic: udp (a share of it to port 53, which the middlebox denies), tcp (one connection), http (wrk and nginx, 1 KiB a
 # reply), ping. "paced" is a rate that each arrangement carries without loss; else as fast as it goes: udp with at most 256
 # frames under way. "offloads off" means those of the end points' interfaces: each frame leaves them finished, with its
-# checksum, and at most 1514 bytes long. Needs about twelve minutes on two CPUs without KVM, after installation and build. ACCEL=kvm|tcg overrides the
-# accelerator.
+# checksum, and at most 1514 bytes long. Needs about ten minutes on two CPUs without KVM, after installation and build.
+# ACCEL=kvm|tcg overrides the accelerator.
 #
-# Nothing else should run meanwhile: "system" below is of the whole machine. A warning says so, and "background_cpus" of
-# "machine" how many CPUs were busy before any traffic ran.
+# Nothing else should run meanwhile: "system" below is of the whole machine. "background_cpus" of "machine" says how many CPUs
+# were busy before any guest ran; on a quiet machine a run that something else disturbed is repeated, at most twice. Each idle
+# guest takes some 2 % of a CPU when it is emulated, in the baseline's runs as in the others.
 #
 # experiment.json: {"date", "grid", "seconds", "machine", "commands", "runs": [{
 #   "arrangement", "chain", "traffic", "paced", "frame_bytes", "offloads", "denied_share", "round"    what was measured
