@@ -21,10 +21,13 @@ import org.mypervisor.virtqueue.RunningQueue;
  */
 final class AdaptiveIdle implements IdleStrategy {
     /**
-     * How long to spin before a sleep. A sleep and its wake-up cost about 10 us; spinning longer takes the CPU from the
-     * very guests whose frames are awaited where CPUs are few.
+     * How long to spin before a sleep, at most. A sleep and its wake-up cost about 10 us; spinning longer takes the CPU from
+     * the very guests whose frames are awaited where CPUs are few.
      */
-    private static final long SPIN_NANOS = 20_000;
+    private static final long MAX_SPIN_NANOS = 20_000;
+
+    /** Below that it is not worth the looks at the clock. */
+    private static final long MIN_SPIN_NANOS = 2_000;
 
     /** epoll counts in milliseconds; a frame that waits for a buffer looks again after the shortest sleep. */
     private static final int RETRY_MILLIS = 1;
@@ -45,6 +48,12 @@ final class AdaptiveIdle implements IdleStrategy {
     private final Set<RunningQueue> unwatched = new HashSet<>();
 
     private Port[] portOfSlot = new Port[16];
+    /**
+     * How long to spin now: longer after a sleep that a longer spin would have saved, shorter after one that none would
+     * have.
+     */
+    private long spinNanos = MAX_SPIN_NANOS;
+
     private boolean spinning;
     private long spinningSince;
 
@@ -68,7 +77,7 @@ final class AdaptiveIdle implements IdleStrategy {
             spinning = true;
             spinningSince = now;
         }
-        return now - spinningSince >= SPIN_NANOS;
+        return now - spinningSince >= spinNanos;
     }
 
     @Override
@@ -78,6 +87,11 @@ final class AdaptiveIdle implements IdleStrategy {
 
     private void sleep(final int millis) {
         final int count = LIBC.epoll_wait(epoll, events, MAX_EVENTS, millis);
+        if (System.nanoTime() - spinningSince < MAX_SPIN_NANOS) {
+            spinNanos = Math.min(Math.max(2 * spinNanos, MIN_SPIN_NANOS), MAX_SPIN_NANOS);
+        } else {
+            spinNanos = spinNanos < MIN_SPIN_NANOS ? 0 : spinNanos / 2;
+        }
         for (int i = 0; i < count; i++) {
             // Loaded as a whole: the slot is below 2^32.
             final int slot = (int) RawMemory.le32(events + (long) i * EVENT_SIZE + DATA_OFFSET);

@@ -94,7 +94,7 @@ final class Worker {
             final boolean worked = doWork();
             if (worked) {
                 idleStrategy.worked();
-            } else {
+            } else if (running) {
                 idle();
             }
             final long now = System.nanoTime();

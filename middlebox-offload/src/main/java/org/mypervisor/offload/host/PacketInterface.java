@@ -25,16 +25,18 @@ public final class PacketInterface extends HostInterface {
 
     private static final int SOL_SOCKET = 1;
     private static final int SO_SNDBUF = 7;
+    private static final int SO_RCVBUF = 8;
     private static final int SO_SNDBUFFORCE = 32;
+    private static final int SO_RCVBUFFORCE = 33;
 
     private static final int SOL_PACKET = 263;
     private static final int PACKET_ADD_MEMBERSHIP = 1;
     private static final int PACKET_RX_RING = 5;
     private static final int PACKET_STATISTICS = 6;
+    private static final int PACKET_COPY_THRESH = 7;
     private static final int PACKET_VERSION = 10;
     private static final int PACKET_VNET_HDR = 15;
     private static final int PACKET_FANOUT = 18;
-    private static final int PACKET_QDISC_BYPASS = 20;
     private static final int PACKET_IGNORE_OUTGOING = 23;
 
     private static final int TPACKET_V2 = 1;
@@ -49,17 +51,25 @@ public final class PacketInterface extends HostInterface {
     private static final int MEMBERSHIP_SIZE = 16;
 
     /**
-     * Room for the longest frame and the kernel's headers. An odd number of cache lines, so that the heads of the slots do
-     * not all fall into the same few sets of the cache.
+     * What the kernel puts in front of a frame in its slot: its own header, an address, the virtio-net header, and what aligns
+     * them; and room for one tag.
      */
-    private static final int SLOT_SIZE = 1027 * 64;
+    private static final int SLOT_HEADERS = 96;
+
+    /** Ethernet header and two tags. */
+    private static final int FRAME_HEADERS = 22;
+
+    private static final int CACHE_LINE = 64;
+
+    /** A millisecond's worth of 64-byte frames at a rate that one worker can take. */
+    private static final int SLOTS = 1024;
 
     private static final int SLOTS_PER_BLOCK = 16;
+    private static final int BLOCKS = SLOTS / SLOTS_PER_BLOCK;
     private static final int PAGE = 4096;
-    private static final int BLOCK_SIZE = (SLOTS_PER_BLOCK * SLOT_SIZE + PAGE - 1) / PAGE * PAGE;
 
-    /** A millisecond's worth of 64-byte frames at a rate that one worker can take; 34 MB. */
-    private static final int BLOCKS = 32;
+    /** Of long frames that are not received yet, as the kernel counts them. */
+    private static final int RECEIVE_BUFFER = 16 << 20;
 
     /** Frames that a driver of the host may hold back before it has sent them. */
     private static final int SEND_BUFFER = 8 << 20;
@@ -67,7 +77,11 @@ public final class PacketInterface extends HostInterface {
     private final int queues;
     private final boolean offloads;
     private final List<Integer> sockets = new ArrayList<>();
-    private final List<Long> rings = new ArrayList<>();
+    /** Addresses of the mapped rings, all of the same size. */
+    private final List<Long> maps = new ArrayList<>();
+
+    private long mapSize;
+    private final List<PacketRing> rings = new ArrayList<>();
     private final List<PacketSender> senders = new ArrayList<>();
 
     public PacketInterface(final String name, final int queues, final boolean offloads) {
@@ -127,9 +141,11 @@ public final class PacketInterface extends HostInterface {
             set(socket, "PACKET_VERSION", PACKET_VERSION, TPACKET_V2);
             set(socket, "PACKET_VNET_HDR", PACKET_VNET_HDR, 1);
             set(socket, "PACKET_IGNORE_OUTGOING (Linux 4.20)", PACKET_IGNORE_OUTGOING, 1);
-            set(socket, "PACKET_QDISC_BYPASS", PACKET_QDISC_BYPASS, 1);
-            enlargeSendBuffer(socket);
-            final PacketRing ring = new PacketRing(mapRing(socket), negotiated());
+            set(socket, "PACKET_COPY_THRESH", PACKET_COPY_THRESH, 1);
+            enlarge(socket, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
+            enlarge(socket, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER);
+            final PacketRing ring = new PacketRing(socket, mapRing(socket), negotiated());
+            rings.add(ring);
             bind(socket);
             if (queues > 1) {
                 group = join(socket, group);
@@ -152,39 +168,47 @@ public final class PacketInterface extends HostInterface {
         }
     }
 
-    private static void enlargeSendBuffer(final int socket) {
+    /** As far as we may: only CAP_NET_ADMIN goes beyond net.core.wmem_max and rmem_max. */
+    private static void enlarge(final int socket, final int forced, final int asked, final int bytes) {
         final long memory = RawMemory.allocate(Integer.BYTES);
-        RawMemory.putLe32(memory, SEND_BUFFER);
-        if (LIBC.setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, memory, Integer.BYTES) != 0) {
-            LIBC.setsockopt(socket, SOL_SOCKET, SO_SNDBUF, memory, Integer.BYTES);
+        RawMemory.putLe32(memory, bytes);
+        if (LIBC.setsockopt(socket, SOL_SOCKET, forced, memory, Integer.BYTES) != 0) {
+            LIBC.setsockopt(socket, SOL_SOCKET, asked, memory, Integer.BYTES);
         }
         RawMemory.free(memory, Integer.BYTES);
     }
 
+    /** An odd number of cache lines, so that the heads of the slots do not all fall into the same few sets of the cache. */
+    private int slotSize() {
+        final int lines = (SLOT_HEADERS + FRAME_HEADERS + mtu() + CACHE_LINE - 1) / CACHE_LINE;
+        return (lines | 1) * CACHE_LINE;
+    }
+
     /** The addresses of the slots. */
     private long[] mapRing(final int socket) throws IOException {
+        final int slotSize = slotSize();
+        final int blockSize = (SLOTS_PER_BLOCK * slotSize + PAGE - 1) / PAGE * PAGE;
+        mapSize = (long) BLOCKS * blockSize;
         // struct tpacket_req { unsigned block_size, block_nr, frame_size, frame_nr; }
         final long request = RawMemory.allocate(4 * Integer.BYTES);
-        RawMemory.putLe32(request, BLOCK_SIZE);
+        RawMemory.putLe32(request, blockSize);
         RawMemory.putLe32(request + 4, BLOCKS);
-        RawMemory.putLe32(request + 8, SLOT_SIZE);
-        RawMemory.putLe32(request + 12, BLOCKS * SLOTS_PER_BLOCK);
+        RawMemory.putLe32(request + 8, slotSize);
+        RawMemory.putLe32(request + 12, SLOTS);
         final int result = LIBC.setsockopt(socket, SOL_PACKET, PACKET_RX_RING, request, 4 * Integer.BYTES);
         RawMemory.free(request, 4 * Integer.BYTES);
         if (result != 0) {
-            throw error("no ring of " + (BLOCKS * (long) BLOCK_SIZE >> 20) + " MiB: " + Libc.lastError());
+            throw error("no ring of " + (mapSize >> 10) + " KiB: " + Libc.lastError());
         }
-        final Pointer ring =
-                LIBC.mmap(null, (long) BLOCKS * BLOCK_SIZE, Libc.PROT_READ_WRITE, Libc.MAP_SHARED, socket, 0);
+        final Pointer ring = LIBC.mmap(null, mapSize, Libc.PROT_READ_WRITE, Libc.MAP_SHARED, socket, 0);
         if (ring == null || ring.address() == -1) {
             throw error("mmap of the ring: " + Libc.lastError());
         }
-        rings.add(ring.address());
-        final long[] slots = new long[BLOCKS * SLOTS_PER_BLOCK];
+        maps.add(ring.address());
+        final long[] slots = new long[SLOTS];
         for (int i = 0; i < slots.length; i++) {
-            slots[i] = ring.address()
-                    + (long) (i / SLOTS_PER_BLOCK) * BLOCK_SIZE
-                    + (long) (i % SLOTS_PER_BLOCK) * SLOT_SIZE;
+            slots[i] =
+                    ring.address() + (long) (i / SLOTS_PER_BLOCK) * blockSize + (long) (i % SLOTS_PER_BLOCK) * slotSize;
         }
         return slots;
     }
@@ -243,10 +267,12 @@ public final class PacketInterface extends HostInterface {
     @Override
     void closeQueues() {
         senders.forEach(PacketSender::free);
-        rings.forEach(ring -> LIBC.munmap(ring, (long) BLOCKS * BLOCK_SIZE));
+        rings.forEach(PacketRing::free);
+        maps.forEach(map -> LIBC.munmap(map, mapSize));
         sockets.forEach(LIBC::close);
         senders.clear();
         rings.clear();
+        maps.clear();
         sockets.clear();
     }
 }

@@ -1,5 +1,7 @@
 package org.mypervisor.offload.host;
 
+import static org.mypervisor.vhostuser.Libc.LIBC;
+
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
 import org.mypervisor.virtqueue.MemoryProbe;
@@ -9,6 +11,9 @@ import org.mypervisor.virtqueue.RingFault;
 /**
  * The frames that arrive at an interface, in the memory that a packet socket shares with us: the receive ring of version 2,
  * {@code PACKET_RX_RING}. Each slot is the kernel's or ours, as its status says.
+ *
+ * <p>Slots hold frames up to the MTU. Longer ones, which wait to be segmented, are received one by one from the socket into few
+ * buffers that stay in the cache; in slots of that size each frame would come to other memory, and small ones to other pages.
  *
  * @see <a href="https://docs.kernel.org/networking/packet_mmap.html">the kernel's documentation</a>
  */
@@ -24,6 +29,9 @@ final class PacketRing extends BufferQueue {
 
     private static final int TP_STATUS_KERNEL = 0;
     private static final int TP_STATUS_USER = 1;
+    /** The slot has the head of the frame only; all of it is next in the socket's queue. */
+    private static final int TP_STATUS_COPY = 2;
+
     private static final int TP_STATUS_VLAN_VALID = 0x10;
     private static final int TP_STATUS_VLAN_TPID_VALID = 0x40;
 
@@ -38,7 +46,20 @@ final class PacketRing extends BufferQueue {
     private static final int FLAGS_OFFSET = 0;
     private static final int NEEDS_CSUM = 1;
 
+    /** Long frames of one turn; their buffers stay in the second level of the cache. */
+    private static final int MAX_COPIES = 4;
+
+    private static final int COPY_HEADROOM = 16;
+    private static final int COPY_SIZE = COPY_HEADROOM + GatherQueue.MAX_BYTES;
+
+    private final int socket;
     private final long[] slots;
+    /** Where the frame of a slot is instead, and its bytes with header; else 0. */
+    private final long[] copyAddress;
+
+    private final int[] copyLength;
+    private final long copies = RawMemory.allocate(MAX_COPIES * COPY_SIZE);
+    private int copiesUsed;
     private final BufferList list = new List();
     private int ready;
     private int next;
@@ -51,28 +72,61 @@ final class PacketRing extends BufferQueue {
         }
     }
 
-    /** @param slots address of each */
-    PacketRing(final long[] slots, final long features) {
+    /**
+     * @param socket nonblocking, with {@code PACKET_COPY_THRESH}
+     * @param slots address of each
+     */
+    PacketRing(final int socket, final long[] slots, final long features) {
         super(slots.length, features);
+        this.socket = socket;
         this.slots = slots;
+        this.copyAddress = new long[slots.length];
+        this.copyLength = new int[slots.length];
     }
 
     /** Loads each status once, in order, until one is the kernel's. */
     @Override
     public int available(final int most) {
-        while (ready < most && isOurs(slots[slot(next + ready)])) {
+        while (ready < most && isReady(slot(next + ready))) {
             ready++;
         }
         return Math.min(ready, most);
     }
 
-    private int slot(final int index) {
-        return index < slots.length ? index : index - slots.length;
+    /** Whether there is a whole frame for this slot; the load pairs with the kernel's write of the status, its last. */
+    private boolean isReady(final int index) {
+        final long status = RawMemory.le32Acquire(slots[index] + STATUS_OFFSET);
+        if ((status & TP_STATUS_USER) == 0) {
+            return false;
+        }
+        return (status & TP_STATUS_COPY) == 0 || receive(index, status);
     }
 
-    /** Pairs with the kernel's write of the status, which comes after all else. */
-    private static boolean isOurs(final long slot) {
-        return (RawMemory.le32Acquire(slot + STATUS_OFFSET) & TP_STATUS_USER) != 0;
+    /** False when there is no buffer: then the frame waits for those that are taken now. */
+    private boolean receive(final int index, final long status) {
+        if (copiesUsed == MAX_COPIES) {
+            return false;
+        }
+        final long address = copies + (long) copiesUsed * COPY_SIZE + COPY_HEADROOM;
+        final int length = (int) LIBC.read(socket, address, GatherQueue.MAX_BYTES);
+        final long slot = slots[index];
+        RawMemory.putLe32(slot + STATUS_OFFSET, status & ~(TP_STATUS_COPY | TP_STATUS_VLAN_VALID));
+        if (length <= netHdrSize()) {
+            // What the slot says stays: that it has a part only, which makes it malformed.
+            return true;
+        }
+        final boolean tagged = (status & TP_STATUS_VLAN_VALID) != 0;
+        if (tagged) {
+            putTagBack(address, slot, status);
+        }
+        copyAddress[index] = tagged ? address - TAG_LENGTH : address;
+        copyLength[index] = tagged ? length + TAG_LENGTH : length;
+        copiesUsed++;
+        return true;
+    }
+
+    private int slot(final int index) {
+        return index < slots.length ? index : index - slots.length;
     }
 
     @Override
@@ -88,10 +142,15 @@ final class PacketRing extends BufferQueue {
             return NONE;
         }
         final int index = slot(next + cursor);
-        final long slot = slots[index];
         cursor++;
-        if ((RawMemory.le32(slot + STATUS_OFFSET) & TP_STATUS_VLAN_VALID) != 0) {
-            putTagBack(slot);
+        if (copyAddress[index] != 0) {
+            list.addPiece(copyAddress[index], copyLength[index]);
+            return index;
+        }
+        final long slot = slots[index];
+        final long status = RawMemory.le32(slot + STATUS_OFFSET);
+        if ((status & TP_STATUS_VLAN_VALID) != 0) {
+            putTagBackInSlot(slot, status);
         }
         final int length = (int) RawMemory.le32(slot + SNAPSHOT_LENGTH_OFFSET);
         if (length < (int) RawMemory.le32(slot + LENGTH_OFFSET)) {
@@ -101,36 +160,43 @@ final class PacketRing extends BufferQueue {
         return index;
     }
 
-    /** The kernel takes a frame's outer tag out. There is room in front; the slot then says that it has none beside. */
-    private void putTagBack(final long slot) {
-        final long status = RawMemory.le32(slot + STATUS_OFFSET);
-        final int tci = RawMemory.le16(slot + VLAN_TCI_OFFSET);
-        final int tpid =
-                (status & TP_STATUS_VLAN_TPID_VALID) != 0 ? RawMemory.le16(slot + VLAN_TPID_OFFSET) : ETHER_TYPE_8021Q;
+    /** The slot then says that the frame has no tag beside it. */
+    private void putTagBackInSlot(final long slot, final long status) {
         final int mac = RawMemory.le16(slot + MAC_OFFSET);
-        final long from = slot + mac - netHdrSize();
-        final int moved = netHdrSize() + MAC_ADDRESSES_LENGTH;
-        for (int i = 0; i < moved; i++) {
-            RawMemory.putU8(from - TAG_LENGTH + i, RawMemory.u8(from + i));
-        }
-        final long tag = from - TAG_LENGTH + moved;
-        RawMemory.putLe16(tag, Short.reverseBytes((short) tpid) & 0xFFFF);
-        RawMemory.putLe16(tag + 2, Short.reverseBytes((short) tci) & 0xFFFF);
-        final long header = from - TAG_LENGTH;
-        if ((RawMemory.u8(header + FLAGS_OFFSET) & NEEDS_CSUM) != 0) {
-            RawMemory.putLe16(header + CSUM_START_OFFSET, RawMemory.le16(header + CSUM_START_OFFSET) + TAG_LENGTH);
-        }
-        if (RawMemory.le16(header + HDR_LEN_OFFSET) != 0) {
-            RawMemory.putLe16(header + HDR_LEN_OFFSET, RawMemory.le16(header + HDR_LEN_OFFSET) + TAG_LENGTH);
-        }
+        putTagBack(slot + mac - netHdrSize(), slot, status);
         RawMemory.putLe16(slot + MAC_OFFSET, mac - TAG_LENGTH);
         RawMemory.putLe32(slot + LENGTH_OFFSET, RawMemory.le32(slot + LENGTH_OFFSET) + TAG_LENGTH);
         RawMemory.putLe32(slot + SNAPSHOT_LENGTH_OFFSET, RawMemory.le32(slot + SNAPSHOT_LENGTH_OFFSET) + TAG_LENGTH);
         RawMemory.putLe32(slot + STATUS_OFFSET, status & ~TP_STATUS_VLAN_VALID);
     }
 
+    /**
+     * The kernel takes a frame's outer tag out. Puts it back, for which header and addresses move to the front.
+     *
+     * @param from the frame's virtio-net header; there is room for a tag in front of it
+     */
+    private void putTagBack(final long from, final long slot, final long status) {
+        final int tci = RawMemory.le16(slot + VLAN_TCI_OFFSET);
+        final int tpid =
+                (status & TP_STATUS_VLAN_TPID_VALID) != 0 ? RawMemory.le16(slot + VLAN_TPID_OFFSET) : ETHER_TYPE_8021Q;
+        final int moved = netHdrSize() + MAC_ADDRESSES_LENGTH;
+        final long header = from - TAG_LENGTH;
+        for (int i = 0; i < moved; i++) {
+            RawMemory.putU8(header + i, RawMemory.u8(from + i));
+        }
+        RawMemory.putLe16(header + moved, Short.reverseBytes((short) tpid) & 0xFFFF);
+        RawMemory.putLe16(header + moved + 2, Short.reverseBytes((short) tci) & 0xFFFF);
+        if ((RawMemory.u8(header + FLAGS_OFFSET) & NEEDS_CSUM) != 0) {
+            RawMemory.putLe16(header + CSUM_START_OFFSET, RawMemory.le16(header + CSUM_START_OFFSET) + TAG_LENGTH);
+        }
+        if (RawMemory.le16(header + HDR_LEN_OFFSET) != 0) {
+            RawMemory.putLe16(header + HDR_LEN_OFFSET, RawMemory.le16(header + HDR_LEN_OFFSET) + TAG_LENGTH);
+        }
+    }
+
     @Override
     public void complete(final int token, final int bytesWritten) {
+        copyAddress[token] = 0;
         next = slot(next + 1);
         ready--;
         completed++;
@@ -143,6 +209,9 @@ final class PacketRing extends BufferQueue {
             final int index = next - completed;
             RawMemory.putLe32Release(slots[index < 0 ? index + slots.length : index] + STATUS_OFFSET, TP_STATUS_KERNEL);
             completed--;
+        }
+        if (ready == 0) {
+            copiesUsed = 0;
         }
     }
 
@@ -157,5 +226,10 @@ final class PacketRing extends BufferQueue {
     @Override
     public boolean isWhole(final MemoryProbe probe) {
         return true;
+    }
+
+    /** Nobody uses it any more. */
+    void free() {
+        RawMemory.free(copies, MAX_COPIES * COPY_SIZE);
     }
 }
