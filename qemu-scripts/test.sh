@@ -6,7 +6,8 @@
 #   --unit   unit tests only: seconds, no QEMU, no DPDK, no privileges
 #
 # Installs what is missing (install.sh), makes the test guest, runs unit tests on every JDK of version 17 or later that is
-# found, and integration tests with QEMU guests and dpdk-testpmd on the JDK of JAVA_HOME (else the one on the PATH).
+# found, and integration tests with QEMU guests, dpdk-testpmd and network namespaces (as root) on the JDK of JAVA_HOME (else
+# the one on the PATH).
 # Skipped tests are listed with their reason. The last line counts all tests.
 set -euo pipefail
 # shellcheck source=lib.sh

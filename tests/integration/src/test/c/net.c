@@ -3,7 +3,8 @@
  *
  *   net tcp-recv PORT                    takes connections; answers each at its end with "BYTES HASH"
  *   net tcp-send IP PORT BYTES           sends random bytes, prints "BYTES HASH" of them; status 1 if other ones arrived
- *   net udp-recv PORT                    until SIGTERM, then prints "GOOD BAD MISORDERED FLOWS"; "ready" when it begins
+ *   net udp-recv PORT                    until SIGTERM, and then until none comes for a while; prints "ready" when it
+ *                                        begins and "GOOD BAD MISORDERED FLOWS" in the end
  *   net udp-send IP PORT FLOWS COUNT LENGTH PAUSE_US
  *                                        COUNT datagrams from each of FLOWS sockets in turn, a pause after each turn
  *   net frames OUT IN                    for each line "1 HEADER FRAME" on standard input (hexadecimal; HEADER is the
@@ -37,6 +38,9 @@ enum { CHUNK = 1 << 16, MAX_FLOWS = 4096, HEADER = 10, MAX_FRAME = 70000 };
 
 /* For the first frame, and for the silence behind the last one. */
 enum { FIRST_MS = 1000, SILENCE_MS = 20 };
+
+/* For datagrams that are under way, perhaps through an emulated guest. */
+enum { LINGER_MS = 250 };
 
 static volatile sig_atomic_t stopped;
 static void stop(int signal) { (void)signal; stopped = 1; }
@@ -149,7 +153,7 @@ static int udp_recv(const char *port) {
     uint64_t good = 0, bad = 0, misordered = 0, flows = 0;
     for (;;) {
         struct pollfd p = {.fd = s, .events = POLLIN};
-        if (poll(&p, 1, stopped ? 0 : 100) <= 0) {
+        if (poll(&p, 1, stopped ? LINGER_MS : 100) <= 0) {
             if (stopped) break;
             continue;
         }

@@ -85,15 +85,12 @@ final class InterfaceLifeIT {
     }
 
     /** From whatever namespace is on this side. */
-    private void reach(final NetNamespace from) throws IOException, InterruptedException {
+    private static void reach(final NetNamespace from) throws InterruptedException {
         Waiting.until(
                 "an answer",
                 Duration.ofSeconds(10),
                 () -> from.run("ping", "-q", "-c1", "-W0.3", FAR).status() == 0);
-        final String before = backend.stats().get("ports").toString();
-        final Shell.Result flood = from.run("ping", "-q", "-f", "-c", "200", FAR);
-        final String after = backend.stats().get("ports").toString();
-        assertTrue(flood.output().contains(" 0% packet loss"), () -> flood.output() + before + "\n" + after);
+        from.flood(FAR, 200, 56);
     }
 
     private long logged(final String text) throws IOException {
@@ -109,7 +106,7 @@ final class InterfaceLifeIT {
         reach(near);
         final NetNamespace namespace = end.startsWith("hub") ? hub : near;
         final String device = end.split(" ")[1];
-        for (int i = 1; i <= 3; i++) {
+        for (int i = 1; i <= 2; i++) {
             namespace.ip("link set " + device + " down");
             await("t", "down");
             far.run("ping", "-q", "-c2", "-i0.2", "-W0.2", NEAR);
@@ -128,7 +125,7 @@ final class InterfaceLifeIT {
         await("t", "up");
         hub.setUp("tee", NEAR);
         reach(hub);
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 2; i++) {
             hub.ip("link set tee down");
             await("t", "down");
             far.run("ping", "-q", "-c2", "-i0.2", "-W0.2", NEAR);
@@ -290,6 +287,34 @@ final class InterfaceLifeIT {
         assertEquals(4 * DATAGRAMS, drops(after) - drops(before), after::toString);
     }
 
+    /** An MTU may change while we run: then frames do not fit any more, which has a counter of its own. */
+    @Test
+    void shouldCountFramesThatDoNotFitAnyMore() throws IOException, InterruptedException {
+        assumeTrue(NetTool.missing() == null, NetTool.missing());
+        start(TAP);
+        await("t", "up");
+        hub.setUp("tee", NEAR);
+        reach(hub);
+        hub.ip("link set r mtu 1000");
+        Waiting.until("the new MTU is known", Duration.ofSeconds(5), () -> {
+            new NetTool(folder).sendUdp(hub, FAR, UDP_PORT, 1, 1, 1200, 0);
+            return backend.port("r").get("drops").get("too_big").asLong() > 0;
+        });
+        final JsonNode before = backend.port("r");
+        new NetTool(folder).sendUdp(hub, FAR, UDP_PORT, 1, DATAGRAMS, 1200, 1000);
+        Waiting.until(
+                "all are counted", Duration.ofSeconds(5), () -> drops(backend.port("r")) >= drops(before) + DATAGRAMS);
+        final JsonNode after = backend.port("r");
+        assertEquals(before.get("sent"), after.get("sent"));
+        assertEquals(DATAGRAMS, drops(after) - drops(before));
+        assertEquals(
+                DATAGRAMS,
+                after.get("drops").get("too_big").asLong()
+                        - before.get("drops").get("too_big").asLong());
+        hub.ip("link set r mtu 1500");
+        reach(hub);
+    }
+
     private static long drops(final JsonNode port) {
         long sum = 0;
         for (final JsonNode count : port.get("drops")) {
@@ -300,7 +325,7 @@ final class InterfaceLifeIT {
 
     @Test
     void shouldBeginAnewAfterAKill() throws IOException, InterruptedException {
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 2; i++) {
             start(TAP);
             await("t", "up");
             hub.setUp("tee", NEAR);
@@ -320,7 +345,7 @@ final class InterfaceLifeIT {
         }
     }
 
-    /** Flows are spread over both queues, and stay in order. A queue that nobody read would lose half of them. */
+    /** Flows are spread over both queues, and stay in order. */
     @ParameterizedTest
     @ValueSource(strings = {"tap", "persistent tap", "af_packet"})
     void shouldKeepFlowsInOrderOverTwoQueues(final String type) throws IOException, InterruptedException {
@@ -351,7 +376,10 @@ final class InterfaceLifeIT {
         for (final boolean forth : List.of(true, false)) {
             try (NetTool.Running receiver = tool.udpReceiver(forth ? far : here, UDP_PORT)) {
                 tool.sendUdp(forth ? here : far, forth ? FAR : NEAR, UDP_PORT, FLOWS, DATAGRAMS, 200, 2000);
-                assertEquals(new NetTool.Datagrams((long) FLOWS * DATAGRAMS, 0, 0, FLOWS), NetTool.datagrams(receiver));
+                final NetTool.Datagrams got = NetTool.datagrams(receiver);
+                // Of the flows of a queue that nobody read not one datagram would arrive; a busy machine may lose some.
+                assertEquals(new NetTool.Datagrams(got.good(), 0, 0, FLOWS), got);
+                assertTrue(got.good() > FLOWS * DATAGRAMS * 3L / 4, got::toString);
             }
         }
         backend.checkNoFaults();
