@@ -50,11 +50,20 @@ final class End implements AutoCloseable {
         this.hub = hub;
         this.offloads = offloads;
         this.socket = folder.resolve(id + ".sock");
+        try {
+            reach();
+        } catch (final IOException | RuntimeException | Error e) {
+            namespace.close();
+            throw e;
+        }
+    }
+
+    private void reach() throws IOException {
         switch (kind) {
             case VHOST_USER ->
                 guest = Guest.start(
                         namespace.command(),
-                        folder,
+                        socket.getParent(),
                         id,
                         "microvm",
                         List.of(socket + ",rx_queue_size=1024"),
