@@ -24,10 +24,10 @@ final class AdaptiveIdle implements IdleStrategy {
      * How long to spin before a sleep, at most. A sleep and its wake-up cost about 10 us; spinning longer takes the CPU from
      * the very guests whose frames are awaited where CPUs are few.
      */
-    private static final long MAX_SPIN_NANOS = 20_000;
+    private static final long MAX_SPIN_NANOS = 5_000;
 
     /** Below that it is not worth the looks at the clock. */
-    private static final long MIN_SPIN_NANOS = 2_000;
+    private static final long MIN_SPIN_NANOS = 1_000;
 
     /** epoll counts in milliseconds; a frame that waits for a buffer looks again after the shortest sleep. */
     private static final int RETRY_MILLIS = 1;
