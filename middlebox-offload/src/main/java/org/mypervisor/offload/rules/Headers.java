@@ -64,6 +64,7 @@ public final class Headers {
     private long destinationLow;
     private int sourcePort;
     private int destinationPort;
+    private final long[] key = new long[KeyLayout.MOST_WORDS];
 
     public void parse(final Packet packet) {
         parse(packet.address(), packet.snapshotLength());
@@ -215,6 +216,22 @@ public final class Headers {
     /** How far the headers could be read: one of the {@code DEPTH_} constants. */
     public int depth() {
         return depth;
+    }
+
+    /** Addresses, protocol and ports as the words of a {@link KeyLayout}; valid until the next frame is read. */
+    long[] key() {
+        final long transport = KeyLayout.transportWord(protocol, sourcePort, destinationPort);
+        if (family == IPV4) {
+            key[0] = sourceLow << 32 | destinationLow;
+            key[1] = transport;
+        } else {
+            key[0] = sourceHigh;
+            key[1] = sourceLow;
+            key[2] = destinationHigh;
+            key[3] = destinationLow;
+            key[4] = transport;
+        }
+        return key;
     }
 
     /** Whether the frame was read to L4, or to the end of its headers if it has no L4. */

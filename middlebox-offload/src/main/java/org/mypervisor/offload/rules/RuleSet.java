@@ -1,8 +1,7 @@
 package org.mypervisor.offload.rules;
 
 import java.util.List;
-import org.mypervisor.offload.rules.Rule.PortRange;
-import org.mypervisor.offload.rules.Rule.Side;
+import java.util.stream.IntStream;
 
 /**
  * Rules compiled for judging frames: the first one that matches wins, else the default. Immutable, so that any number
@@ -12,76 +11,40 @@ public final class RuleSet {
     /** {@link #firstMatch} of a frame whose headers could not be read as far as these rules look. */
     public static final int UNPARSABLE = -1;
 
-    // One row of eight words a rule, in the order in which they are compared.
-    private static final int ROW = 8;
-    private static final int SOURCE_HIGH = 0;
-    private static final int SOURCE_HIGH_MASK = 1;
-    private static final int SOURCE_LOW = 2;
-    private static final int SOURCE_LOW_MASK = 3;
-    private static final int DESTINATION_HIGH = 4;
-    private static final int DESTINATION_HIGH_MASK = 5;
-    private static final int DESTINATION_LOW = 6;
-    private static final int DESTINATION_LOW_MASK = 7;
-
     private final List<Rule> rules;
     private final boolean[] allows;
     private final int neededDepth;
-    private final int[] etherTypes;
-    private final int[] families;
-    private final int[] protocols;
-    private final long[] addresses;
-    /** A rule's row of first and last ports in turn; empty if it names none. */
-    private final int[][] sourcePorts;
-
-    private final int[][] destinationPorts;
+    private final EtherTypes etherTypes;
+    private final Classifier ipv4;
+    private final Classifier ipv6;
 
     RuleSet(final List<Rule> rules, final boolean defaultAllow) {
         final int count = rules.size();
         this.rules = List.copyOf(rules);
         allows = new boolean[count + 1];
         allows[count] = defaultAllow;
-        etherTypes = new int[count];
-        families = new int[count];
-        protocols = new int[count];
-        addresses = new long[count * ROW];
-        sourcePorts = new int[count][];
-        destinationPorts = new int[count][];
         int depth = Headers.DEPTH_NONE;
         for (int i = 0; i < count; i++) {
-            compile(i, rules.get(i));
+            allows[i] = rules.get(i).allow();
             depth = Math.max(depth, neededDepth(rules.get(i)));
         }
         neededDepth = depth;
+        etherTypes = new EtherTypes(rules);
+        final PortLists lists = new PortLists(rules);
+        ipv4 = compile(KeyLayout.IPV4, Headers.IPV4, Headers.ETHER_TYPE_IPV4, lists);
+        ipv6 = compile(KeyLayout.IPV6, Headers.IPV6, Headers.ETHER_TYPE_IPV6, lists);
     }
 
-    private void compile(final int index, final Rule rule) {
-        allows[index] = rule.allow();
-        etherTypes[index] = rule.etherType();
-        families[index] = rule.families();
-        protocols[index] = rule.protocol();
-        final int row = index * ROW;
-        final IpPrefix source = rule.from().prefix();
-        addresses[row + SOURCE_HIGH] = source.high();
-        addresses[row + SOURCE_HIGH_MASK] = source.highMask();
-        addresses[row + SOURCE_LOW] = source.low();
-        addresses[row + SOURCE_LOW_MASK] = source.lowMask();
-        final IpPrefix destination = rule.to().prefix();
-        addresses[row + DESTINATION_HIGH] = destination.high();
-        addresses[row + DESTINATION_HIGH_MASK] = destination.highMask();
-        addresses[row + DESTINATION_LOW] = destination.low();
-        addresses[row + DESTINATION_LOW_MASK] = destination.lowMask();
-        sourcePorts[index] = ports(rule.from());
-        destinationPorts[index] = ports(rule.to());
-    }
-
-    private static int[] ports(final Side side) {
-        final int[] row = new int[side.ports().size() * 2];
-        int i = 0;
-        for (final PortRange range : side.ports()) {
-            row[i++] = range.first();
-            row[i++] = range.last();
-        }
-        return row;
+    /** The rules that frames of one IP version can match, be it by their ether type. */
+    private Classifier compile(final KeyLayout layout, final int family, final int etherType, final PortLists lists) {
+        final int[] numbers = IntStream.range(0, rules.size())
+                .filter(i ->
+                        (rules.get(i).families() & family) != 0 || rules.get(i).etherType() == etherType)
+                .toArray();
+        final List<Box> boxes = IntStream.range(0, numbers.length)
+                .mapToObj(position -> new Box(layout, position, rules.get(numbers[position])))
+                .toList();
+        return new Classifier(layout, CutTreeBuilder.build(layout, boxes), Rows.of(layout, boxes), numbers, lists);
     }
 
     /** How far a frame's headers must be readable for this rule to be able to say yes or no. */
@@ -106,47 +69,17 @@ public final class RuleSet {
         if (headers.depth() < neededDepth) {
             return UNPARSABLE;
         }
-        final int count = etherTypes.length;
-        for (int i = 0; i < count; i++) {
-            if (matches(i, headers)) {
-                return i;
-            }
-        }
-        return count;
+        final int none = allows.length - 1;
+        return switch (headers.family()) {
+            case Headers.IPV4 -> ipv4.firstMatch(headers, none);
+            case Headers.IPV6 -> ipv6.firstMatch(headers, none);
+            default -> etherTypes.firstMatch(headers.etherType(), none);
+        };
     }
 
-    private boolean matches(final int rule, final Headers headers) {
-        final int type = etherTypes[rule];
-        if (type != Rule.ANY) {
-            return type == headers.etherType();
-        }
-        if ((families[rule] & headers.family()) == 0) {
-            return false;
-        }
-        final int protocol = protocols[rule];
-        return (protocol == Rule.ANY || protocol == headers.protocol())
-                && matchesAddresses(rule * ROW, headers)
-                && holds(sourcePorts[rule], headers.sourcePort())
-                && holds(destinationPorts[rule], headers.destinationPort());
-    }
-
-    private boolean matchesAddresses(final int row, final Headers headers) {
-        final long[] words = addresses;
-        final long differences = (headers.sourceHigh() ^ words[row + SOURCE_HIGH]) & words[row + SOURCE_HIGH_MASK]
-                | (headers.sourceLow() ^ words[row + SOURCE_LOW]) & words[row + SOURCE_LOW_MASK]
-                | (headers.destinationHigh() ^ words[row + DESTINATION_HIGH]) & words[row + DESTINATION_HIGH_MASK]
-                | (headers.destinationLow() ^ words[row + DESTINATION_LOW]) & words[row + DESTINATION_LOW_MASK];
-        return differences == 0;
-    }
-
-    /** A frame without ports has port {@link Rule#ANY}, which is in no range. */
-    private static boolean holds(final int[] ranges, final int port) {
-        for (int i = 0; i < ranges.length; i += 2) {
-            if (ranges[i] <= port && port <= ranges[i + 1]) {
-                return true;
-            }
-        }
-        return ranges.length == 0;
+    /** Memory that {@link #firstMatch} works in. */
+    long compiledBytes() {
+        return ipv4.bytes() + ipv6.bytes();
     }
 
     /** What to do with a frame for which {@link #firstMatch} returned this index, the default's included. */
