@@ -20,6 +20,8 @@ final class SteadyTraffic implements AutoCloseable {
     private static final long STALL_NANOS = 2_000_000;
 
     private static final int FRAME_BYTES = 60;
+
+    /** In an IPv4 header: checksum and source address are its lower half, so that rules have something to tell apart. */
     private static final int NUMBER_AT = 20;
 
     private final OneWay there;
@@ -56,6 +58,7 @@ final class SteadyTraffic implements AutoCloseable {
             this.from = from;
             this.to = to;
             this.headerSize = from.headerSize();
+            ByteBuffer.wrap(frame).putInt(12, 0x08004500).putShort(16, (short) (FRAME_BYTES - 14));
         }
 
         /** A burst that the device sees at once. */
