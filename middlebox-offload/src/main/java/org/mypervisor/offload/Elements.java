@@ -7,12 +7,13 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import org.mypervisor.offload.rules.Mistake;
 import org.mypervisor.offload.rules.Mistakes;
-import org.mypervisor.offload.rules.RuleFile;
 import org.mypervisor.offload.rules.RuleFileException;
+import org.mypervisor.offload.rules.RuleFormat;
 import org.mypervisor.offload.rules.RuleSet;
 
 /**
@@ -37,7 +38,7 @@ public final class Elements {
     private record Entry(Set<String> arguments, Maker maker) {}
 
     private static final Map<String, Entry> TABLE = new TreeMap<>(Map.of(
-            "filter", new Entry(Set.of("rules"), Elements::filter),
+            "filter", new Entry(Set.of("rules", "format", "action"), Elements::filter),
             "count", new Entry(Set.of(), (elements, arguments, folder) -> CountElement::new)));
 
     /** Names the argument of an element that is wrong; the empty name is the element itself. */
@@ -67,6 +68,13 @@ public final class Elements {
         }
     }
 
+    /** A file and how to read it. */
+    private record Source(Path file, RuleFormat format) {
+        RuleSet load() throws RuleFileException {
+            return format.load(file);
+        }
+    }
+
     /** The rules of one file now in force, and the elements that judge by them. */
     private static final class Rules {
         private RuleSet set;
@@ -79,7 +87,7 @@ public final class Elements {
         }
     }
 
-    private final Map<Path, Rules> ruleFiles = new LinkedHashMap<>();
+    private final Map<Source, Rules> ruleFiles = new LinkedHashMap<>();
 
     /** Names of all elements. */
     public static Set<String> names() {
@@ -131,14 +139,41 @@ public final class Elements {
                             + "); correct the name, which is relative to the file that"
                             + " says it, else to the current folder");
         }
-        final Path key = file.toAbsolutePath().normalize();
+        final RuleFormat format = format(arguments);
+        final Source key = new Source(file.toAbsolutePath().normalize(), format);
         Rules rules = ruleFiles.get(key);
         if (rules == null) {
             rules = new Rules();
-            rules.set = RuleFile.load(file);
+            rules.set = format.load(file);
             ruleFiles.put(key, rules);
         }
         return rules::makeElement;
+    }
+
+    private static RuleFormat format(final Map<String, String> arguments) throws ArgumentException {
+        final String format =
+                arguments.getOrDefault("format", RuleFormat.formats().get(0));
+        final Optional<String> action = Optional.ofNullable(arguments.get("action"));
+        requireOneOf("format", format, RuleFormat.formats());
+        final List<String> actions = RuleFormat.actions(format);
+        if (action.isPresent() && actions.isEmpty()) {
+            throw new ArgumentException(
+                    "action", "rules of format '" + format + "' say themselves what to do; leave 'action' out");
+        }
+        if (action.isPresent()) {
+            requireOneOf("action", action.get(), actions);
+        }
+        return RuleFormat.named(format, action).orElseThrow();
+    }
+
+    private static void requireOneOf(final String argument, final String value, final List<String> known)
+            throws ArgumentException {
+        if (!known.contains(value)) {
+            throw new ArgumentException(
+                    argument,
+                    "expected " + String.join(" or ", known) + ", not " + Mistake.quote(value)
+                            + Mistake.suggest(value, known));
+        }
     }
 
     private static Path resolve(final Path folder, final String name) throws ArgumentException {
@@ -158,9 +193,9 @@ public final class Elements {
     public synchronized void reloadRules() throws RuleFileException {
         final Map<Rules, RuleSet> loaded = new LinkedHashMap<>();
         final Mistakes mistakes = new Mistakes();
-        for (final Map.Entry<Path, Rules> file : ruleFiles.entrySet()) {
+        for (final Map.Entry<Source, Rules> file : ruleFiles.entrySet()) {
             try {
-                loaded.put(file.getValue(), RuleFile.load(file.getKey()));
+                loaded.put(file.getValue(), file.getKey().load());
             } catch (final RuleFileException e) {
                 e.mistakes().forEach(mistakes::add);
             }

@@ -10,7 +10,8 @@ import org.mypervisor.offload.rules.RuleSet;
 /**
  * {@code filter(rules=FILE)}: passes or ends a frame by the first rule of a file that matches it; stateless, and for
  * the one direction whose path it stands in. The language is described at
- * {@link org.mypervisor.offload.rules.RuleFile}.
+ * {@link org.mypervisor.offload.rules.RuleFile}; {@code format=classbench} and {@code action} at
+ * {@link org.mypervisor.offload.rules.RuleFormat}.
  *
  * <p>Needs: the headers, in the snapshot. Changes nothing. Drops: {@code denied}, and {@code unparsable} where the
  * headers end before what the rules ask for. Example: {@code client -> filter(rules=acl.rules) -> server}.

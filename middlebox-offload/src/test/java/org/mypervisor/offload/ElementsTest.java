@@ -13,6 +13,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.mypervisor.offload.rules.RuleFileException;
+import org.mypervisor.offload.rules.RuleSet;
 
 class ElementsTest {
     private final Elements elements = new Elements();
@@ -76,6 +77,32 @@ class ElementsTest {
         assertEquals("rules", argument("filter", Map.of("rules", "missing.rules")));
         assertEquals("rules", argument("filter", Map.of("rules", "a\0b")));
         assertEquals("x", argument("count", Map.of("x", "1")));
+    }
+
+    @Test
+    void shouldReadClassBenchWithTheActionThatItIsGiven() throws Exception {
+        Files.writeString(
+                folder.resolve("acl1"), "@10.0.0.0/8 0.0.0.0/0 0 : 65535 53 : 53 0x11/0xFF 0x0000/0x0000\n".repeat(2));
+        assertEquals("deny deny default allow", actions(Map.of("rules", "acl1", "format", "classbench")));
+        assertEquals(
+                "deny deny default allow", actions(Map.of("rules", "acl1", "format", "classbench", "action", "deny")));
+        assertEquals(
+                "allow allow default deny",
+                actions(Map.of("rules", "acl1", "format", "classbench", "action", "allow")));
+        assertEquals(
+                "deny allow default allow",
+                actions(Map.of("rules", "acl1", "format", "classbench", "action", "alternate")));
+        assertEquals("format", argument("filter", Map.of("rules", "acl1", "format", "classbranch")));
+        assertEquals("action", argument("filter", Map.of("rules", "acl1", "format", "classbench", "action", "drop")));
+        assertEquals("action", argument("filter", Map.of("rules", "acl1", "action", "deny")));
+        assertThrows(RuleFileException.class, () -> filter("acl1"));
+    }
+
+    private String actions(final Map<String, String> arguments) throws Exception {
+        final FilterElement filter =
+                (FilterElement) elements.prepare("filter", arguments, folder).make();
+        final RuleSet rules = filter.rules();
+        return (rules.allows(0) ? "allow " : "deny ") + (rules.allows(1) ? "allow " : "deny ") + rules.text(2);
     }
 
     private String argument(final String name, final Map<String, String> arguments) {

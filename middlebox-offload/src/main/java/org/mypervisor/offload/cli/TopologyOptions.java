@@ -48,7 +48,9 @@ final class TopologyOptions {
             paramLabel = "PATH",
             description =
                     "'A -> ELEMENT(ARGS) -> B' for one direction, 'A <-> B' for both. Elements: filter(rules=FILE),"
-                            + " count.")
+                            + " count. filter(rules=FILE,format=classbench) reads a ClassBench filter set:"
+                            + " action=deny (what matches is denied, the rest allowed; the default), allow (what"
+                            + " matches is allowed, the rest denied) or alternate (line by line, deny first).")
     private List<String> paths = new ArrayList<>();
 
     @Option(

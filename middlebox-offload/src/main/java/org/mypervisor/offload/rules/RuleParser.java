@@ -208,7 +208,7 @@ final class RuleParser {
     }
 
     /** A decimal number from 0 to the limit, or {@link Rule#ANY} if the text is none. */
-    private static int number(final String text, final int limit) {
+    static int number(final String text, final int limit) {
         if (!text.matches("[0-9]{1,5}")) {
             return ANY;
         }

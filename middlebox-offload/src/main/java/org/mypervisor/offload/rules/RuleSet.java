@@ -49,7 +49,9 @@ public final class RuleSet {
 
     /** How far a frame's headers must be readable for this rule to be able to say yes or no. */
     private static int neededDepth(final Rule rule) {
-        if (rule.protocol() != Rule.ANY) {
+        final boolean anyPorts =
+                rule.from().ports().isEmpty() && rule.to().ports().isEmpty();
+        if (rule.protocol() != Rule.ANY || !anyPorts) {
             return Headers.DEPTH_TRANSPORT;
         }
         final boolean anywhere =

@@ -14,7 +14,9 @@ final class NaiveWalk {
     }
 
     private static int neededDepth(final Rule rule) {
-        if (rule.protocol() != Rule.ANY) {
+        if (rule.protocol() != Rule.ANY
+                || !rule.from().ports().isEmpty()
+                || !rule.to().ports().isEmpty()) {
             return Headers.DEPTH_TRANSPORT;
         }
         return rule.from().prefix().length() + rule.to().prefix().length() > 0

@@ -209,23 +209,23 @@ class RuleFileTest {
         final Path missing = folder.resolve("missing.rules");
         assertEquals(
                 missing + ":1:1: cannot be read: there is no such file (" + missing + ")",
-                assertThrows(RuleFileException.class, () -> RuleFile.load(missing))
+                assertThrows(RuleFileException.class, () -> RuleFormat.MYPERVISOR.load(missing))
                         .getMessage());
         assertEquals(
                 folder + ":1:1: cannot be read: it is a folder; name a file",
-                assertThrows(RuleFileException.class, () -> RuleFile.load(folder))
+                assertThrows(RuleFileException.class, () -> RuleFormat.MYPERVISOR.load(folder))
                         .getMessage());
         final Path large = folder.resolve("large.rules");
         Files.write(large, new byte[SourceText.MAX_SIZE + 1]);
         assertEquals(
                 large + ":1:1: the file is larger than 16 MiB; split or shorten it",
-                assertThrows(RuleFileException.class, () -> RuleFile.load(large))
+                assertThrows(RuleFileException.class, () -> RuleFormat.MYPERVISOR.load(large))
                         .getMessage());
     }
 
     @Test
     void shouldReadFile(@TempDir final Path folder) throws IOException, RuleFileException {
         final Path file = Files.writeString(folder.resolve("acl.rules"), EXAMPLE);
-        assertEquals(5, RuleFile.load(file).size());
+        assertEquals(5, RuleFormat.MYPERVISOR.load(file).size());
     }
 }
