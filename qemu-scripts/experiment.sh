@@ -37,7 +37,7 @@
 # guest takes some 2 % of a CPU when it is emulated, in the baseline's runs as in the others.
 #
 # experiment.json: {"date", "grid", "seconds", "machine", "commands", "runs": [{
-#   "arrangement", "chain", "traffic", "paced", "frame_bytes", "offloads", "denied_share", "round"    what was measured
+#   "arrangement", "chain", "traffic", "paced", "pace", "frame_bytes", "offloads", "denied_share", "round"    what was measured
 #   "seconds"                     the measured interval
 #   "sent", "delivered", "denied_delivered"  frames (udp), requests (http), echo requests (ping)
 #   "bytes"                       frames' bytes that arrived (udp), the application's (tcp, http)
@@ -93,7 +93,8 @@ done
 ((EUID == 0)) || die "only root can make network namespaces and taps; run it with sudo"
 
 # ---- the grid ----
-# A cell is "CHAIN TRAFFIC PACED FRAME_BYTES OFFLOADS DENIED_SHARE ROUNDS", "-" for what does not apply.
+# A cell is "CHAIN TRAFFIC PACED FRAME_BYTES OFFLOADS DENIED_SHARE ROUNDS", "-" for what does not apply. PACED is "paced", a fraction
+# or multiple of that rate, or "fast".
 cells=() seconds=1
 make_grid() {
     local chain traffic size share paced
@@ -109,6 +110,8 @@ make_grid() {
             done
             for size in 64 512 1514; do cells+=("1 udp paced $size on 0 $rounds"); done
             for share in 0.5 0.9 1; do cells+=("1 udp paced 64 on $share $rounds"); done
+            # How many frames an interrupt or a wake-up serves depends on the rate.
+            for paced in paced/4 paced/2 "paced*2"; do cells+=("1 udp $paced 64 on 0 $rounds"); done
             cells+=("1 udp fast 64 on 0 $rounds" "1 tcp paced - on 0 $rounds" "1 tcp fast - on 0 $rounds" "1 tcp fast - off 0 $rounds"
                 "1 http fast - on 0 $rounds" "1 ping paced - on 0 $rounds")
             ;;
@@ -464,10 +467,19 @@ interrupts() { # of all the guests
     echo "$sum"
 }
 
+frames_a_second() { # frames_a_second PACED: 0 for as fast as it goes
+    case $1 in
+        fast) echo 0 ;;
+        paced/*) echo $((rate / ${1#paced/})) ;;
+        paced\**) echo $((rate * ${1#paced\*})) ;;
+        paced) echo "$rate" ;;
+    esac
+}
+
 send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
     local name=$1 traffic=$2 paced=$3 size=$4 share=$5 seconds=$6 speed=0
     case $traffic in
-        udp) [[ $paced == fast ]] || speed=$rate; endpoints "$name" udp "$size" "$share" "$speed" "$seconds" ;;
+        udp) speed=$(frames_a_second "$paced"); endpoints "$name" udp "$size" "$share" "$speed" "$seconds" ;;
         tcp) [[ $paced == fast ]] || speed=$tcp_rate; endpoints "$name" tcp "$speed" "$seconds" ;;
         ping) endpoints "$name" ping "$PING_RATE" "$seconds" ;;
         http) http "$name" "$seconds" ;;
@@ -479,7 +491,7 @@ send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
 problem_of() {
     jq -r --arg paced "$1" --argjson quiet "$quiet" --argjson cpus "$(nproc)" '
         .cpu_s as $c | ($c.system - ($c.qemu // 0) - ($c.mypervisor // 0) - ($c.echo // 0) - $c.endpoints - $c.softirq) as $other
-        | if $paced == "paced" and .sent != null and .delivered < .sent - (.sent_denied // 0)
+        | if ($paced | startswith("paced")) and .sent != null and .delivered < .sent - (.sent_denied // 0)
           then "\(.delivered) of \(.sent - (.sent_denied // 0)) paced frames arrived"
           elif $quiet and $other > 0.15 * $cpus * .seconds then "busy with something else for \($other * 1000 | round) ms"
           else empty end' "$WORK/result"
@@ -509,7 +521,7 @@ measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
         --argjson http "$http" '
         def sums(f): map([f] | add) | .[1] - .[0];
         . + ($http // {}) | . as $r | (.stats // null) as $stats
-        | {$arrangement, $chain, $traffic, paced: ($paced == "paced"), frame_bytes: ($size | tonumber? // null), offloads: ($offloads == "on"),
+        | {$arrangement, $chain, $traffic, paced: ($paced | startswith("paced")), pace: $paced, frame_bytes: ($size | tonumber? // null), offloads: ($offloads == "on"),
            $denied_share, $round, seconds, sent, delivered, denied_delivered, bytes, mbit, pps, requests_per_s, latency_us,
            guest_interrupts: (if $before == "" then null else ($after | tonumber) - ($before | tonumber) end),
            kicks: (if $stats then $stats | sums(.ports[].kicks) else null end),
@@ -525,7 +537,7 @@ describe() { # describe CELL...
     local text="chain of $1, $2"
     [[ $4 == - ]] || text+=" of $4 bytes"
     case $2.$3 in
-        udp.paced) text+=", $rate/s" ;;
+        udp.paced*) text+=", $(frames_a_second "$3")/s" ;;
         tcp.paced) text+=", $tcp_rate Mbit/s" ;;
         udp.fast | tcp.fast) text+=", as fast as it goes" ;;
     esac
@@ -621,7 +633,7 @@ write_json() {
         --argjson background "$background" --arg kernel "$(uname -r)" --arg accelerator "$accel" --arg qemu "$version" --arg jdk "$jdk" \
         --arg command "qemu-scripts/experiment.sh${arguments[*]:+ ${arguments[*]}}" '
         # What is the same in a run and in its baseline, and how much traffic it was.
-        def traffic: [.chain, .traffic, .paced, .frame_bytes, .offloads, .denied_share, .round] | tostring;
+        def traffic: [.chain, .traffic, .pace, .frame_bytes, .offloads, .denied_share, .round] | tostring;
         def amount: if .traffic == "tcp" then .bytes elif .traffic == "http" then .delivered else .sent end;
         (map(select(.arrangement == "baseline") | {key: traffic, value: .}) | from_entries) as $baselines
         | {$date, $grid, $seconds, machine: {$cpus, $cpu_model, $kernel, $accelerator, $qemu, $jdk, background_cpus: $background}, commands: {experiment: $command},
