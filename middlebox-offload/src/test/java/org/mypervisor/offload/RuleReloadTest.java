@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -21,6 +22,9 @@ import org.mypervisor.offload.rules.RuleFileException;
 final class RuleReloadTest {
     private static final int RULES = 10_000;
     private static final int RELOADS = 12;
+
+    /** The JVM stops all threads to collect what compiling leaves behind. */
+    private static final Duration COLLECTION = Duration.ofMillis(4);
 
     @TempDir
     private Path folder;
@@ -47,7 +51,7 @@ final class RuleReloadTest {
         final Path file = Files.writeString(folder.resolve("acl.rules"), rules(0));
         final String path = "c <-> filter(rules=" + file + ") <-> d";
         try (RunningBackend backend = RunningBackend.withPaths(folder, false, List.of("c", "d"), path);
-                Bystanders traffic = new Bystanders(backend)) {
+                Bystanders traffic = new Bystanders(backend).allow(COLLECTION.multipliedBy(RELOADS))) {
             for (int i = 1; i <= RELOADS; i++) {
                 Files.writeString(file, rules(i));
                 backend.backend().reloadRules();
