@@ -176,6 +176,8 @@ ovs() {
         sed 's/OUT/output:1/; s/^/in_port=2,/' "$WORK/$rules.flows"
     fi | ovs-ofctl add-flows br0 -
     generate ovs "$WORK/ovs/a" "$WORK/ovs/b" "$@"
+    # Else the bridge's own interfaces stay on this machine.
+    ovs-appctl -t "$(echo "$WORK"/ovs/ovs-vswitchd.*.ctl)" exit --cleanup > /dev/null || true
     stop_process "$switch" || true
     stop_process "$server" || true
     cp "$WORK/ovs.json" "$WORK/result"
