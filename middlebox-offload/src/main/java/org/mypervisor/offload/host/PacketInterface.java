@@ -61,11 +61,10 @@ public final class PacketInterface extends HostInterface {
 
     private static final int CACHE_LINE = 64;
 
-    /** A millisecond's worth of 64-byte frames at a rate that one worker can take. */
-    private static final int SLOTS = 1024;
+    /** At least 1,024 slots: a millisecond's worth of 64-byte frames at a rate that one worker can take. */
+    private static final int BLOCKS = 64;
 
-    private static final int SLOTS_PER_BLOCK = 16;
-    private static final int BLOCKS = SLOTS / SLOTS_PER_BLOCK;
+    private static final int MIN_SLOTS_PER_BLOCK = 16;
     private static final int PAGE = 4096;
 
     /** Of long frames that are not received yet, as the kernel counts them. */
@@ -187,14 +186,16 @@ public final class PacketInterface extends HostInterface {
     /** The addresses of the slots. */
     private long[] mapRing(final int socket) throws IOException {
         final int slotSize = slotSize();
-        final int blockSize = (SLOTS_PER_BLOCK * slotSize + PAGE - 1) / PAGE * PAGE;
+        final int blockSize = (MIN_SLOTS_PER_BLOCK * slotSize + PAGE - 1) / PAGE * PAGE;
+        // The kernel wants as many as there is room for.
+        final int slotsPerBlock = blockSize / slotSize;
         mapSize = (long) BLOCKS * blockSize;
         // struct tpacket_req { unsigned block_size, block_nr, frame_size, frame_nr; }
         final long request = RawMemory.allocate(4 * Integer.BYTES);
         RawMemory.putLe32(request, blockSize);
         RawMemory.putLe32(request + 4, BLOCKS);
         RawMemory.putLe32(request + 8, slotSize);
-        RawMemory.putLe32(request + 12, SLOTS);
+        RawMemory.putLe32(request + 12, BLOCKS * slotsPerBlock);
         final int result = LIBC.setsockopt(socket, SOL_PACKET, PACKET_RX_RING, request, 4 * Integer.BYTES);
         RawMemory.free(request, 4 * Integer.BYTES);
         if (result != 0) {
@@ -205,10 +206,9 @@ public final class PacketInterface extends HostInterface {
             throw error("mmap of the ring: " + Libc.lastError());
         }
         maps.add(ring.address());
-        final long[] slots = new long[SLOTS];
+        final long[] slots = new long[BLOCKS * slotsPerBlock];
         for (int i = 0; i < slots.length; i++) {
-            slots[i] =
-                    ring.address() + (long) (i / SLOTS_PER_BLOCK) * blockSize + (long) (i % SLOTS_PER_BLOCK) * slotSize;
+            slots[i] = ring.address() + (long) (i / slotsPerBlock) * blockSize + (long) (i % slotsPerBlock) * slotSize;
         }
         return slots;
     }

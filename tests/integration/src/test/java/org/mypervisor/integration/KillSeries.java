@@ -24,8 +24,13 @@ final class KillSeries {
 
     private static final String FIXED_PEER = "10.9.0.4";
 
-    /** An odd number, so that one of them is the median. */
-    private static final int TRANSFERS = 7;
+    /**
+     * An odd number, so that one of them is the median; and long enough that two medians of the same build are alike: those of
+     * seven transfers of 20 MB, of a tenth of a second each, were not.
+     */
+    private static final int TRANSFERS = 15;
+
+    private static final int MEGABYTES = 100;
 
     private static final int WARM_UPS = 5;
 
@@ -80,11 +85,11 @@ final class KillSeries {
     /** Rates in Mbit/s, of the slower direction each; the first transfers only warm a new process up. */
     private List<Double> rates() throws IOException {
         for (int i = 0; i < WARM_UPS; i++) {
-            lab.transfer(20);
+            lab.transfer(MEGABYTES);
         }
         final List<Double> rates = new ArrayList<>();
         for (int i = 0; i < TRANSFERS; i++) {
-            rates.add(lab.transfer(20));
+            rates.add(lab.transfer(MEGABYTES));
         }
         return rates;
     }
