@@ -25,10 +25,13 @@ final class KillSeries {
     private static final String FIXED_PEER = "10.9.0.4";
 
     /**
-     * An odd number, so that one of them is the median; and long enough that two medians of the same build are alike: those of
-     * seven transfers of 20 MB, of a tenth of a second each, were not.
+     * Of emulated guests on two CPUs, transfers scatter by two and a half, by who gets a CPU; what they reach at best does not.
+     * Upper deciles of 41 find a rate that fell to 0.8 in 99 of 100 cases and fail without cause in one of 150; medians of 15
+     * do so in 77 of 100 and one of 4 (resampled from 60 transfers).
      */
-    private static final int TRANSFERS = 15;
+    private static final int TRANSFERS = 41;
+
+    private static final double DECILE = 0.9;
 
     private static final int MEGABYTES = 100;
 
@@ -77,7 +80,9 @@ final class KillSeries {
         report("answers", fixed);
         report("answers that need ARP first", learned);
         System.out.printf("TCP before %s, after %s Mbit/s%n", before, after);
-        assertTrue(median(after) >= FULL_RATE * median(before), "TCP before " + before + " Mbit/s, after " + after);
+        assertTrue(
+                upperDecile(after) >= FULL_RATE * upperDecile(before),
+                "TCP before " + before + " Mbit/s, after " + after);
         assertTrue(Collections.max(fixed) < LIMIT_SECONDS, "answers came back after " + fixed);
         assertTrue(Collections.max(learned) < LIMIT_SECONDS, "with ARP, answers came back after " + learned);
     }
@@ -92,6 +97,10 @@ final class KillSeries {
             rates.add(lab.transfer(MEGABYTES));
         }
         return rates;
+    }
+
+    private static double upperDecile(final List<Double> figures) {
+        return figures.stream().sorted().toList().get((int) (DECILE * (figures.size() - 1)));
     }
 
     private static double median(final List<Double> figures) {
