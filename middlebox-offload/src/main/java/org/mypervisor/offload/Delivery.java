@@ -61,7 +61,7 @@ final class Delivery {
         return outcome;
     }
 
-    /** As {@link #begin(Vring, int)}, for a frame that leaves something to its receiver. */
+    /** As {@link #begin(BufferQueue, int)}, for a frame that leaves something to its receiver. */
     int begin(final BufferQueue to, final int frameLength, final OffloadRequest request) {
         final int outcome = reserve(to, frameLength);
         if (outcome == READY) {

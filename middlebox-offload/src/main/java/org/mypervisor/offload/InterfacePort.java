@@ -37,13 +37,23 @@ final class InterfacePort implements Attachment {
         this.netInterface = netInterface;
         netInterface.setLosses(this::countLoss);
         netInterface.check();
+        // Before the queues: if there is none of it, nothing is left open.
+        this.monitor = new LinkMonitor();
         if (isReadyToOpen(netInterface.state())) {
-            queues = netInterface.open();
-            open = true;
+            openOrLeaveNothing();
         }
         mtu = netInterface.mtu();
-        this.monitor = new LinkMonitor();
         this.thread = new Thread(this::follow, "port-" + port.id());
+    }
+
+    private void openOrLeaveNothing() throws IOException {
+        try {
+            queues = netInterface.open();
+            open = true;
+        } catch (final IOException e) {
+            monitor.close();
+            throw e;
+        }
     }
 
     private boolean isReadyToOpen(final HostInterface.State state) {

@@ -13,7 +13,7 @@ public class BufferList {
     int bytes;
 
     /** @param capacity pieces for which there is room, above 0 */
-    protected BufferList(final int capacity) {
+    public BufferList(final int capacity) {
         pieceAddress = new long[capacity];
         pieceLength = new int[capacity];
     }

@@ -60,17 +60,11 @@ final class PacketRing extends BufferQueue {
     private final int[] copyLength;
     private final long copies = RawMemory.allocate(MAX_COPIES * COPY_SIZE);
     private int copiesUsed;
-    private final BufferList list = new List();
+    private final BufferList list = new BufferList(1);
     private int ready;
     private int next;
     private int cursor;
     private int completed;
-
-    private static final class List extends BufferList {
-        List() {
-            super(1);
-        }
-    }
 
     /**
      * @param socket nonblocking, with {@code PACKET_COPY_THRESH}

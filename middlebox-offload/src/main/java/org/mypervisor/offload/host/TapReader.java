@@ -23,18 +23,12 @@ final class TapReader extends BufferQueue {
 
     private final int fd;
     private final long arena = RawMemory.allocate(ARENA_SIZE);
-    private final BufferList list = new List();
+    private final BufferList list = new BufferList(1);
     private final int[] offset = new int[MOST];
     private final int[] length = new int[MOST];
     private int count;
     private int next;
     private int cursor;
-
-    private static final class List extends BufferList {
-        List() {
-            super(1);
-        }
-    }
 
     /** @param fd nonblocking */
     TapReader(final int fd, final long features) {
