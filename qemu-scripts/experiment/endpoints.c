@@ -34,6 +34,7 @@
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -609,6 +610,10 @@ static int run_tcp(int argc, char **argv)
         die("listen");
     enter(namespaces[0]);
     tcp.fd = socket(AF_INET, SOCK_STREAM, 0);
+    /* BBR, some hosts' default, paces what it sends by an estimate of its own: it would be that which is measured. */
+    static const char congestion_control[] = "cubic";
+    if (tcp.fd < 0 || setsockopt(tcp.fd, IPPROTO_TCP, TCP_CONGESTION, congestion_control, sizeof congestion_control - 1))
+        die("TCP with congestion control cubic (modprobe tcp_cubic)");
     struct timeval patience = { 10, 0 };
     setsockopt(tcp.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 

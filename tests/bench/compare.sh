@@ -6,14 +6,16 @@
 #   --rounds N       each case that often, ours and the peers in turn (default 5); figures are medians
 #   --seconds N      measured, after two seconds of warming up (default 3)
 #   --only REGEX     the cases whose name matches, as in 64/split/in_order/wire or 'imix/.*/wire'
-#   --latency        latencies at 10, 50 and 90 % of what the slower of ours and testpmd carries, instead of the table of speeds
+#   --latency        latencies at 10, 50 and 90 % of what the slower of ours and testpmd carries, instead of the table of speeds,
+#                    and the JVM's longest pause in a minute at 50 %
 #   --list           prints the names of the cases
 #   --out FOLDER     for bench.json (default target/bench)
 #
 # The generator (loadgen.c, two virtio-user ports) runs on CPU 0, the back-end's worker, testpmd's core or OVS's PMD thread on
 # CPU 1; our JIT, collector and control threads are kept off CPU 1. Names of cases: frame size, ring format, in_order or
 # out_of_order, work, and the ring's entries where they are not 1024. The work is wire; 10 (that many rules); 1000-1k and
-# 1000-100k (rules, flows). ours_ns and testpmd_ns are busy nanoseconds a packet; OVS does not tell the like.
+# 1000-100k (rules, flows); ours alone besides, to see what more rules cost: 100 and 10000 rules with 100k flows, and with 1m,
+# of which each comes again after a million frames. ours_ns and testpmd_ns are busy nanoseconds a packet; OVS does not tell the like.
 # Needs huge pages: echo 1024 > /proc/sys/vm/nr_hugepages; mount -t hugetlbfs nodev /mnt/huge
 set -euo pipefail
 # shellcheck source=../../qemu-scripts/lib.sh
@@ -46,6 +48,7 @@ cases() {
             done
         done
     done
+    for work in 100-100k 10000-100k 100-1m 10000-1m; do echo "64/split/in_order/$work"; done
 }
 mapfile -t chosen < <(cases | grep -E -e "$only")
 ((${#chosen[@]})) || die "no case is called $only (--list shows all)"
@@ -91,14 +94,13 @@ write_rules() {
         return a "." b "." c ".0/24"
     }'
 }
-write_rules 10
-write_rules 1000
+for count in 10 100 1000 10000; do write_rules "$count"; done
 
 # split CASE: sets size, ring, order, work, entries, rules, flows
 split() {
     IFS=/ read -r size ring order work entries <<< "$1/1024"
     entries=${entries%%/*} rules=${work%%-*} flows=1024
-    [[ $work != *-100k ]] || flows=100000
+    case $work in *-100k) flows=100000 ;; *-1m) flows=1000000 ;; esac
 }
 
 # generate NAME ARGUMENT...: runs the generator; its line of JSON goes to $WORK/NAME.json.
@@ -191,7 +193,11 @@ speeds() {
     for name in "${chosen[@]}"; do
         split "$name"
         peers=(testpmd ovs)
-        [[ $work == wire ]] || peers=(ovs)
+        case $work in
+            wire) ;;
+            100-* | 10000-*) peers=() ;;
+            *) peers=(ovs) ;;
+        esac
         rm -f "$WORK"/of-*
         for ((round = 1; round <= rounds; round++)); do
             for who in ours "${peers[@]}"; do
@@ -207,7 +213,7 @@ speeds() {
         done
         (IFS=,; echo "{${row[*]}}") | jq -c '. + {mpps_ratio_testpmd: (if .testpmd_mpps then .ours_mpps / .testpmd_mpps else null end),
             ns_ratio_testpmd: (if .testpmd_ns then .ours_ns / .testpmd_ns else null end),
-            mpps_ratio_ovs: (.ours_mpps / .ovs_mpps)}' >> "$WORK/rows"
+            mpps_ratio_ovs: (if .ovs_mpps then .ours_mpps / .ovs_mpps else null end)}' >> "$WORK/rows"
     done
     jq -s --arg date "$(date -u +%FT%TZ)" --argjson rounds "$rounds" --argjson seconds "$seconds" \
         '{$date, $rounds, $seconds, cases: .}' "$WORK/rows" > "$out/bench.json"
@@ -251,4 +257,15 @@ latencies() {
     } | awk '{ printf "%-36s", $1; for (i = 2; i <= NF; i++) printf "%12s", $i; print "" }'
 }
 
-if [[ $latency == yes ]]; then latencies; else speeds; fi
+# pauses: the JVM stops all threads at safepoints; its log says for how long.
+pauses() {
+    local rate
+    split "${chosen[0]}"
+    rate=$(jq "[.latencies[] | select(.share == 50)][0].rate" "$out/latency.json")
+    seconds=60
+    MYPERVISOR_JAVA_OPTS="-Xlog:safepoint:file=$out/safepoints.log" ours --latency --rate "$rate"
+    awk '{ for (i = 1; i < NF; i++) if ($i == "Total:") { n++; if ($(i + 1) > most) most = $(i + 1) } }
+        END { printf "safepoints in a minute at 50 %%: %d, the longest stopped all threads for %.0f us\n", n, most / 1000 }' "$out/safepoints.log"
+}
+
+if [[ $latency == yes ]]; then latencies; pauses; else speeds; fi

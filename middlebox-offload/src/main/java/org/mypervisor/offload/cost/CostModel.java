@@ -63,7 +63,8 @@ public record CostModel(String measured, Machine machine, Map<String, PolicyCost
         if (cost == null) {
             return Optional.empty();
         }
-        final double nsPerPacket = cost.cpu().nsPerPacket(Work.of(policy, load, cost.interrupts()));
+        final double nsPerPacket =
+                cost.cpu().nsPerPacket(Work.of(policy, load, cost.cpu().wakeUpSpacingS()));
         final double cpus = nsPerPacket * load.packetsPerSecond() / 1e9;
         final List<String> warnings = new ArrayList<>(cost.ranges().exceededBy(load));
         if (machine.cpus() > 0 && cpus > machine.cpus()) {

@@ -24,15 +24,22 @@ public enum Policy {
     }
 
     /** What one packet of this load makes host and guests do under this policy. */
-    Work work(final Load load, final PolicyCost.Interrupts interrupts) {
+    Work work(final Load load, final double wakeUpSpacingS) {
         final double judged = judged(load);
         final double allowed = load.chain() * load.allowedShare();
         return new Work(
                 judged,
                 allowed,
                 load.frameBytes() * copies(judged, allowed),
-                interrupts.causedByPacket(this, load),
+                wakeUps(this == FILTER_WIRE ? judged : guestFrames(load), load.packetsPerSecond(), wakeUpSpacingS),
                 load.chain() / load.packetsPerSecond());
+    }
+
+    /** For each packet: those that come while somebody is awake need none, so in a second there are 1 / spacing at most. */
+    private static double wakeUps(final double framesPerPacket, final double packetsPerSecond, final double spacingS) {
+        return spacingS == 0
+                ? framesPerPacket
+                : -Math.expm1(-spacingS * framesPerPacket * packetsPerSecond) / spacingS / packetsPerSecond;
     }
 
     /** How often a packet is judged: a denied one ends at the first middlebox, an allowed one sees them all. */

@@ -19,23 +19,35 @@ public record PolicyCost(Cpu cpu, Interrupts interrupts, Ranges ranges, Check ch
         Objects.requireNonNull(check, "check");
     }
 
-    /** CPU time of the whole host, net of what the end points need by themselves; none is negative. */
+    /**
+     * CPU time of the whole host, net of what the end points need by themselves; none is negative.
+     *
+     * @param wakeUpSpacingS seconds between two wake-ups when frames come as fast as can be; with 0 each frame needs one
+     */
     public record Cpu(
             double nsPerJudgedFrame,
             double nsPerAllowedFrame,
             double nsPerByte,
-            double nsPerInterrupt,
-            double nsPerMiddleboxSecond) {
+            double nsPerWakeUp,
+            double nsPerMiddleboxSecond,
+            double wakeUpSpacingS) {
         /** @param coefficients in the order of {@link Work#terms} */
-        public static Cpu of(final double[] coefficients) {
-            return new Cpu(coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4]);
+        public static Cpu of(final double[] coefficients, final double wakeUpSpacingS) {
+            return new Cpu(
+                    coefficients[0],
+                    coefficients[1],
+                    coefficients[2],
+                    coefficients[3],
+                    coefficients[4],
+                    wakeUpSpacingS);
         }
 
-        double nsPerPacket(final Work work) {
+        /** For one packet that makes host and guests do so much. */
+        public double nsPerPacket(final Work work) {
             return nsPerJudgedFrame * work.judged()
                     + nsPerAllowedFrame * work.allowed()
                     + nsPerByte * work.bytes()
-                    + nsPerInterrupt * work.interrupts()
+                    + nsPerWakeUp * work.wakeUps()
                     + nsPerMiddleboxSecond * work.middleboxSeconds();
         }
     }
@@ -58,14 +70,18 @@ public record PolicyCost(Cpu cpu, Interrupts interrupts, Ranges ranges, Check ch
         }
 
         /** Those that there would not be without packets. */
-        double causedByPacket(final Policy policy, final Load load) {
+        private double causedByPacket(final Policy policy, final Load load) {
             final double batch = framesPerInterrupt + spacingS * rate(policy, load);
             return batch == 0 ? 0 : policy.guestFrames(load) / batch;
         }
 
-        /** Frames a second that enter or leave a middlebox guest, on the average over the chain. */
+        /**
+         * Frames a second that enter or leave middlebox guests, as a guest's coalescing sees them. A guest with CPUs of its
+         * own would see its share of the chain's, and one that has to take turns with the others all of them; between the
+         * two, the root fits best.
+         */
         public static double rate(final Policy policy, final Load load) {
-            return policy.guestFrames(load) * load.packetsPerSecond() / load.chain();
+            return policy.guestFrames(load) * load.packetsPerSecond() / Math.sqrt(load.chain());
         }
     }
 

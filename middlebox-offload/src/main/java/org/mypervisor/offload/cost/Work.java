@@ -7,16 +7,17 @@ package org.mypervisor.offload.cost;
  * @param judged times that it is judged, in the host or in a guest
  * @param allowed times that it is carried on
  * @param bytes that are copied for it
- * @param interrupts of middlebox guests that it causes
+ * @param wakeUps of whoever works for it and would otherwise sleep
  * @param middleboxSeconds that pass between it and the next one, for every middlebox
  */
-public record Work(double judged, double allowed, double bytes, double interrupts, double middleboxSeconds) {
-    public static Work of(final Policy policy, final Load load, final PolicyCost.Interrupts interrupts) {
-        return policy.work(load, interrupts);
+public record Work(double judged, double allowed, double bytes, double wakeUps, double middleboxSeconds) {
+    /** @param wakeUpSpacingS as in {@link PolicyCost.Cpu} */
+    public static Work of(final Policy policy, final Load load, final double wakeUpSpacingS) {
+        return policy.work(load, wakeUpSpacingS);
     }
 
     /** In the order of {@link PolicyCost.Cpu#of}. */
     public double[] terms() {
-        return new double[] {judged, allowed, bytes, interrupts, middleboxSeconds};
+        return new double[] {judged, allowed, bytes, wakeUps, middleboxSeconds};
     }
 }

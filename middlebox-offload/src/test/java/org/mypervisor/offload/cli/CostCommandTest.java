@@ -22,7 +22,7 @@ import picocli.CommandLine;
 final class CostCommandTest {
     private static final String POLICY = """
             {"cpu": {"ns_per_judged_frame": 1000, "ns_per_allowed_frame": 0, "ns_per_byte": 0,
-                     "ns_per_interrupt": 0, "ns_per_middlebox_second": 0},
+                     "ns_per_wake_up": 0, "ns_per_middlebox_second": 0, "wake_up_spacing_s": 0},
              "interrupts": {"frames_per_interrupt": 4, "spacing_s": 0, "idle_per_s": 0},
              "ranges": {"packets_per_second": {"min": 1000, "max": 20000}, "denied_share": {"min": 0, "max": 1},
                         "frame_bytes": {"min": 64, "max": 1514}, "chain": {"min": 1, "max": 4}},

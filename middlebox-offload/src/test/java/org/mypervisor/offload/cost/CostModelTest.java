@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Predictions worked out by hand from coefficients that are made up here. */
 final class CostModelTest {
     private static final PolicyCost COST = new PolicyCost(
-            new PolicyCost.Cpu(100, 1000, 2, 5000, 1_000_000),
+            new PolicyCost.Cpu(100, 1000, 2, 5000, 1_000_000, 0),
             new PolicyCost.Interrupts(2, 0.001, 0),
             new PolicyCost.Ranges(
                     new PolicyCost.Range(1000, 4000),
@@ -39,7 +39,7 @@ final class CostModelTest {
         final Prediction prediction =
                 MODEL.predict(Policy.FILTER, new Load(2000, 0.5, 100, 1)).orElseThrow();
         assertEquals(250, prediction.guestInterruptsPerThousandPackets(), 1e-9);
-        final double ns = 100 + 0.5 * 1000 + 2 * 100 * 1 + 0.25 * 5000 + 1_000_000 / 2000.0;
+        final double ns = 100 + 0.5 * 1000 + 2 * 100 * 1 + 1 * 5000 + 1_000_000 / 2000.0;
         assertEquals(ns, prediction.cpuNsPerPacket(), 1e-9);
         assertEquals(ns * 2000 / 1e9, prediction.cpus(), 1e-12);
         assertEquals(List.of(), prediction.warnings());
@@ -47,13 +47,21 @@ final class CostModelTest {
 
     @Test
     void shouldLetDeniedPacketsEndAtTheFirstMiddleboxOfAChain() {
-        final PolicyCost.Interrupts one = new PolicyCost.Interrupts(1, 0, 0);
         final Load load = new Load(1000, 0.25, 100, 3);
         // Judged once, and by the two others if allowed; carried on by all three if allowed.
-        assertEquals(new Work(2.5, 2.25, 225, 0, 0.003), Work.of(Policy.FILTER_WIRE, load, one));
-        assertEquals(new Work(2.5, 2.25, 450, 4.5, 0.003), Work.of(Policy.FILTER, load, one));
-        assertEquals(new Work(2.5, 2.25, 475, 4.75, 0.003), Work.of(Policy.NONE, load, one));
-        assertEquals(Work.of(Policy.NONE, load, one), Work.of(Policy.TRADITIONAL, load, one));
+        assertEquals(new Work(2.5, 2.25, 225, 2.5, 0.003), Work.of(Policy.FILTER_WIRE, load, 0));
+        assertEquals(new Work(2.5, 2.25, 450, 4.5, 0.003), Work.of(Policy.FILTER, load, 0));
+        assertEquals(new Work(2.5, 2.25, 475, 4.75, 0.003), Work.of(Policy.NONE, load, 0));
+        assertEquals(Work.of(Policy.NONE, load, 0), Work.of(Policy.TRADITIONAL, load, 0));
+    }
+
+    @Test
+    void shouldWakeNobodyMoreOftenThanTheSpacingAllows() {
+        final double spacing = 0.001;
+        final Load slow = new Load(1, 0, 64, 1);
+        final Load fast = new Load(1_000_000, 0, 64, 1);
+        assertEquals(2, Work.of(Policy.FILTER, slow, spacing).wakeUps(), 0.01);
+        assertEquals(1 / spacing, Work.of(Policy.FILTER, fast, spacing).wakeUps() * fast.packetsPerSecond(), 1e-6);
     }
 
     @Test

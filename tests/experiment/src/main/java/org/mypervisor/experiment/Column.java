@@ -1,5 +1,6 @@
 package org.mypervisor.experiment;
 
+import java.util.DoubleSummaryStatistics;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -14,6 +15,15 @@ import java.util.function.Function;
 record Column(String title, Results results, Optional<Point> point, Function<Run, OptionalDouble> metric) {
     OptionalDouble of(final String arrangement) {
         return results.median(arrangement, point, metric);
+    }
+
+    /** The median with the least and the greatest of the rounds. */
+    String withSpread(final String arrangement) {
+        final DoubleSummaryStatistics spread = results.spread(arrangement, point, metric);
+        final String median = Numbers.text(of(arrangement));
+        return spread.getCount() < 2
+                ? median
+                : "%s (%s–%s)".formatted(median, Numbers.text(spread.getMin()), Numbers.text(spread.getMax()));
     }
 
     OptionalDouble ratio(final String arrangement, final String to) {

@@ -14,8 +14,7 @@ import org.mypervisor.offload.cost.Prediction;
 import org.mypervisor.offload.cost.Work;
 
 /**
- * Fits the coefficients of the cost model. Every row is divided by its measured value, so that it is the relative error
- * that becomes least.
+ * Fits the coefficients of the cost model: by least squares of errors in multiples of what a measurement may be off by.
  *
  * @param compared predictions beside what was measured
  * @param notes sentences about what could not be used
@@ -24,8 +23,20 @@ record CostFit(CostModel model, List<Compared> compared, List<String> notes) {
     /** With fewer, every coefficient could be anything. */
     private static final int FEWEST_SAMPLES = 4;
 
-    /** Of the median. What is smaller is mostly noise of a difference, and would otherwise weigh most. */
-    private static final double LEAST_WEIGHED = 0.1;
+    /** Share by which a run differs from the next one of its kind. */
+    private static final double SCATTER = 0.05;
+
+    /** What else a quiet machine may do during a run and not during the baseline's: with few frames it is most of the net. */
+    private static final double BACKGROUND_CPUS = 0.02;
+
+    /** Weights by measured values would favour those that are too small by chance; by predicted ones they do not. */
+    private static final int PASSES = 4;
+
+    /** Spacings of wake-ups that are tried, besides none: from 3 us to 3 ms. */
+    private static final double SHORTEST_SPACING_S = 1e-5 / Math.sqrt(10);
+
+    private static final int SPACINGS = 30;
+    private static final double SPACINGS_A_DECADE = 10;
 
     /** Fewer interrupts in 1,000 packets have no relative error worth telling. */
     private static final double FEWEST_INTERRUPTS = 1e-3;
@@ -72,7 +83,7 @@ record CostFit(CostModel model, List<Compared> compared, List<String> notes) {
                 continue;
             }
             final PolicyCost.Interrupts interrupts = interrupts(policy, seen);
-            final PolicyCost.Cpu cpu = cpu(policy, seen, interrupts);
+            final PolicyCost.Cpu cpu = cpu(policy, seen);
             final PolicyCost unchecked =
                     new PolicyCost(cpu, interrupts, ranges(seen), new PolicyCost.Check(0, null, null));
             final CostModel alone = new CostModel(experiment.date(), machine, Map.of(policy.toString(), unchecked));
@@ -111,24 +122,61 @@ record CostFit(CostModel model, List<Compared> compared, List<String> notes) {
         return new PolicyCost.Interrupts(solution[0], solution[1], idlePerS);
     }
 
-    private static PolicyCost.Cpu cpu(
-            final Policy policy, final List<Sample> samples, final PolicyCost.Interrupts interrupts) {
-        final double[] measured = samples.stream()
+    /** For every spacing of wake-ups the costs that fit best; then the best of these. */
+    private static PolicyCost.Cpu cpu(final Policy policy, final List<Sample> samples) {
+        PolicyCost.Cpu best = null;
+        double least = Double.MAX_VALUE;
+        for (int step = -1; step <= SPACINGS; step++) {
+            final double spacingS = step < 0 ? 0 : SHORTEST_SPACING_S * Math.pow(10, step / SPACINGS_A_DECADE);
+            final PolicyCost.Cpu cpu = cpu(policy, samples, spacingS);
+            final double[] predicted = predicted(policy, samples, cpu);
+            double sum = 0;
+            for (int i = 0; i < predicted.length; i++) {
+                final double measured = samples.get(i).cpuNsPerPacket().orElseThrow();
+                sum += Math.pow((predicted[i] - measured) * weight(samples.get(i), measured), 2);
+            }
+            if (sum < least) {
+                least = sum;
+                best = cpu;
+            }
+        }
+        return best;
+    }
+
+    private static PolicyCost.Cpu cpu(final Policy policy, final List<Sample> samples, final double spacingS) {
+        double[] expected = samples.stream()
                 .mapToDouble(sample -> sample.cpuNsPerPacket().orElseThrow())
                 .toArray();
-        final double least =
-                LEAST_WEIGHED * Numbers.median(Arrays.stream(measured)).orElseThrow();
-        final double[][] rows = new double[measured.length][];
-        final double[] values = new double[measured.length];
-        for (int i = 0; i < measured.length; i++) {
-            final double weight = 1 / Math.max(measured[i], least);
-            rows[i] = Arrays.stream(
-                            Work.of(policy, samples.get(i).load(), interrupts).terms())
-                    .map(term -> term * weight)
-                    .toArray();
-            values[i] = measured[i] * weight;
+        PolicyCost.Cpu cpu = null;
+        for (int pass = 0; pass < PASSES; pass++) {
+            final double[][] rows = new double[expected.length][];
+            final double[] values = new double[expected.length];
+            for (int i = 0; i < expected.length; i++) {
+                final double weight = weight(samples.get(i), expected[i]);
+                rows[i] = Arrays.stream(
+                                Work.of(policy, samples.get(i).load(), spacingS).terms())
+                        .map(term -> term * weight)
+                        .toArray();
+                values[i] = samples.get(i).cpuNsPerPacket().orElseThrow() * weight;
+            }
+            cpu = PolicyCost.Cpu.of(NonNegativeLeastSquares.solve(rows, values), spacingS);
+            expected = predicted(policy, samples, cpu);
         }
-        return PolicyCost.Cpu.of(NonNegativeLeastSquares.solve(rows, values));
+        return cpu;
+    }
+
+    private static double[] predicted(final Policy policy, final List<Sample> samples, final PolicyCost.Cpu cpu) {
+        return samples.stream()
+                .mapToDouble(sample -> cpu.nsPerPacket(Work.of(policy, sample.load(), cpu.wakeUpSpacingS())))
+                .toArray();
+    }
+
+    /** What a measured value is worth: the inverse of how far off it may be. */
+    private static double weight(final Sample sample, final double nsPerPacket) {
+        return 1
+                / Math.hypot(
+                        SCATTER * nsPerPacket,
+                        BACKGROUND_CPUS * 1e9 / sample.load().packetsPerSecond());
     }
 
     private static double[] ones(final int length) {

@@ -26,7 +26,8 @@ final class Headline {
         this.results = results;
         paced = small(true);
         unpaced = small(false);
-        final Optional<Point> stream = centre(point -> point.traffic().equals("tcp"));
+        final Optional<Point> stream = centre(point -> point.traffic().equals("tcp") && !point.paced());
+        final Optional<Point> pacedStream = centre(point -> point.traffic().equals("tcp") && point.paced());
         final Optional<Point> http = centre(point -> point.traffic().equals("http"));
         final Optional<Point> ping = centre(point -> point.traffic().equals("ping"));
         interrupts = new Column(
@@ -41,7 +42,7 @@ final class Headline {
         pingP99 = new Column(
                 "latency, p99 µs", results, ping, run -> Run.of(run.latencyUs().p99()));
         delivered = new Column("UDP delivered, packets/s", results, unpaced, Run::deliveredPerSecond);
-        cpuPerGigabyte = new Column("CPU s per GB of TCP", results, stream, Run::cpuSecondsPerGigabyte);
+        cpuPerGigabyte = new Column("CPU s per GB of TCP", results, pacedStream, Run::cpuSecondsPerGigabyte);
         cpuPerMillion = new Column("CPU s per million packets", results, paced, Run::cpuSecondsPerMillionPackets);
         cpuPerPacket = new Column("CPU ns/packet", results, paced, Run::cpuNsPerPacket);
         worker = new Column("worker, busy ns/packet", results, paced, Run::workerNsPerPacket);

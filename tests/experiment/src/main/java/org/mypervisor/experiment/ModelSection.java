@@ -20,7 +20,7 @@ final class ModelSection {
     void write(final Markdown report) throws IOException {
         report.heading(2, "Cost model");
         report.paragraph(
-                "Fitted to paced UDP runs by least relative squares with coefficients of at least 0. Held out of the"
+                "Fitted to paced UDP runs by weighted least squares with coefficients of at least 0. Held out of the"
                         + " fit: in the order of chain, denied share, frame size and rate every third combination that has"
                         + " not alone the smallest or largest value of one of them. Errors are those of held-out"
                         + " combinations.");
@@ -58,7 +58,8 @@ final class ModelSection {
                         Numbers.text(cost.cpu().nsPerJudgedFrame()),
                         Numbers.text(cost.cpu().nsPerAllowedFrame()),
                         Numbers.text(cost.cpu().nsPerByte()),
-                        Numbers.text(cost.cpu().nsPerInterrupt()),
+                        Numbers.text(cost.cpu().nsPerWakeUp()),
+                        Numbers.text(cost.cpu().wakeUpSpacingS() * 1e6),
                         Numbers.text(cost.cpu().nsPerMiddleboxSecond() / 1e6),
                         Numbers.text(cost.interrupts().framesPerInterrupt()),
                         Numbers.text(cost.interrupts().spacingS() * 1e6),
@@ -69,7 +70,8 @@ final class ModelSection {
                         "ns per frame judged",
                         "ns per frame carried on",
                         "ns per byte copied",
-                        "ns per interrupt",
+                        "ns per wake-up",
+                        "µs between wake-ups, fast",
                         "ms per middlebox and second",
                         "frames per interrupt, slow",
                         "µs between interrupts, fast",

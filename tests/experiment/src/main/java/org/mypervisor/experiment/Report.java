@@ -94,10 +94,20 @@ final class Report {
                 List.of("took", experiment.seconds() == null ? "not told" : Numbers.text(experiment.seconds()) + " s"));
         experiment.commands().forEach((name, command) -> rows.add(List.of(name, "`" + text(command) + "`")));
         report.table(List.of("", "measured with"), rows);
-        report.paragraph("Values are medians over rounds. CPU time is that of the whole host without `" + Run.BASELINE
+        report.paragraph("Values are medians over rounds, with the least and the greatest in brackets. " + repeated()
+                + " CPU time is that of the whole host without `" + Run.BASELINE
                 + "`, the end points' own cost for the same traffic over one bridge; it can be below 0 where an"
                 + " arrangement takes less than that bridge. `kernel` and `tap-echo` are bounds: the same work done"
                 + " by the host's kernel, and by a program that only copies between two taps.");
+    }
+
+    /** Medians of what was kept would otherwise hide what was not. */
+    private String repeated() {
+        final long repeated = experiment.runs().stream()
+                .filter(run -> run.tries() != null && run.tries() > 1)
+                .count();
+        return "Of %d runs %d were made again, because paced frames had been lost or the machine was busy with something else."
+                .formatted(experiment.runs().size(), repeated);
     }
 
     private static String text(final Object value) {
@@ -158,7 +168,7 @@ final class Report {
         for (final String arrangement : results.arrangements()) {
             final List<String> row = new ArrayList<>(List.of(arrangement));
             for (final Column column : columns) {
-                row.add(Numbers.text(column.of(arrangement)));
+                row.add(column.withSpread(arrangement));
                 row.add(multiple(column, arrangement, "traditional"));
                 row.add(multiple(column, arrangement, "tap-echo"));
             }

@@ -2,6 +2,7 @@ package org.mypervisor.experiment;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.DoubleSummaryStatistics;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,6 +10,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 
 /** The runs of an experiment by arrangement and {@link Point}; a value is the median over the rounds. */
@@ -98,13 +100,24 @@ final class Results {
 
     OptionalDouble median(
             final String arrangement, final Optional<Point> point, final Function<Run, OptionalDouble> metric) {
-        return Numbers.median(runs.stream()
+        return Numbers.median(values(arrangement, point, metric));
+    }
+
+    /** From the least to the greatest of the rounds; its count is 0 when not measured. */
+    DoubleSummaryStatistics spread(
+            final String arrangement, final Optional<Point> point, final Function<Run, OptionalDouble> metric) {
+        return values(arrangement, point, metric).summaryStatistics();
+    }
+
+    private DoubleStream values(
+            final String arrangement, final Optional<Point> point, final Function<Run, OptionalDouble> metric) {
+        return runs.stream()
                 .filter(run -> run.arrangement().equals(arrangement)
                         && point.isPresent()
                         && run.point().equals(point.get()))
                 .map(run -> metric.apply(run.run()))
                 .filter(OptionalDouble::isPresent)
-                .mapToDouble(OptionalDouble::getAsDouble));
+                .mapToDouble(OptionalDouble::getAsDouble);
     }
 
     /**

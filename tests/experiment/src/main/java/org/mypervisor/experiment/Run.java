@@ -20,6 +20,7 @@ record Run(
         Boolean offloads,
         Double deniedShare,
         Integer round,
+        Integer tries,
         Double seconds,
         Double sent,
         Double delivered,

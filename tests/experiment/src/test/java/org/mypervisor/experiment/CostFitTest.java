@@ -19,9 +19,10 @@ final class CostFitTest {
         assertEquals(wanted.nsPerJudgedFrame(), found.nsPerJudgedFrame(), wanted.nsPerJudgedFrame() * share);
         assertEquals(wanted.nsPerAllowedFrame(), found.nsPerAllowedFrame(), wanted.nsPerAllowedFrame() * share);
         assertEquals(wanted.nsPerByte(), found.nsPerByte(), wanted.nsPerByte() * share);
-        assertEquals(wanted.nsPerInterrupt(), found.nsPerInterrupt(), wanted.nsPerInterrupt() * share);
+        assertEquals(wanted.nsPerWakeUp(), found.nsPerWakeUp(), wanted.nsPerWakeUp() * share);
         assertEquals(
                 wanted.nsPerMiddleboxSecond(), found.nsPerMiddleboxSecond(), wanted.nsPerMiddleboxSecond() * share);
+        assertEquals(wanted.wakeUpSpacingS(), found.wakeUpSpacingS(), wanted.wakeUpSpacingS() * share);
     }
 
     /** So the grid suffices: no two of its combinations could be explained by other coefficients. */
