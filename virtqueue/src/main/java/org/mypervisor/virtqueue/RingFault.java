@@ -29,6 +29,8 @@ public enum RingFault {
     MEMORY_GONE(true),
     /** Its call eventfd was full and blocking, so that calling the driver would have stopped the worker. */
     CALL_BLOCKED(true),
+    /** A packet socket's ring and its queue do not have the same frames. */
+    OUT_OF_STEP(true),
     /** A mistake of our own while we ran it. */
     BACK_END_ERROR(true);
 

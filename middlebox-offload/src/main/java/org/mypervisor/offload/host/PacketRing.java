@@ -81,10 +81,10 @@ final class PacketRing extends BufferQueue {
     /** Loads each status once, in order, until one is the kernel's. */
     @Override
     public int available(final int most) {
-        while (ready < most && isReady(slot(next + ready))) {
+        while (fault() == null && ready < most && isReady(slot(next + ready))) {
             ready++;
         }
-        return Math.min(ready, most);
+        return fault() == null ? Math.min(ready, most) : 0;
     }
 
     /** Whether there is a whole frame for this slot; the load pairs with the kernel's write of the status, its last. */
@@ -96,25 +96,30 @@ final class PacketRing extends BufferQueue {
         return (status & TP_STATUS_COPY) == 0 || receive(index, status);
     }
 
-    /** False when there is no buffer: then the frame waits for those that are taken now. */
+    /** False when there is no buffer: then the frame waits for those that are taken now. Or when the ring broke. */
     private boolean receive(final int index, final long status) {
         if (copiesUsed == MAX_COPIES) {
             return false;
         }
         final long address = copies + (long) copiesUsed * COPY_SIZE + COPY_HEADROOM;
-        final int length = (int) LIBC.read(socket, address, GatherQueue.MAX_BYTES);
         final long slot = slots[index];
-        RawMemory.putLe32(slot + STATUS_OFFSET, status & ~(TP_STATUS_COPY | TP_STATUS_VLAN_VALID));
-        if (length <= netHdrSize()) {
-            // What the slot says stays: that it has a part only, which makes it malformed.
-            return true;
+        long length = LIBC.read(socket, address, GatherQueue.MAX_BYTES);
+        if (length < 0) {
+            // That the interface was down meanwhile is said once, and takes no frame.
+            length = LIBC.read(socket, address, GatherQueue.MAX_BYTES);
         }
+        if (length != Math.min(RawMemory.le32(slot + LENGTH_OFFSET) + netHdrSize(), GatherQueue.MAX_BYTES)) {
+            // Another slot's frame, or none: from here on each slot would get that of another.
+            breakRing(RingFault.OUT_OF_STEP);
+            return false;
+        }
+        RawMemory.putLe32(slot + STATUS_OFFSET, status & ~(TP_STATUS_COPY | TP_STATUS_VLAN_VALID));
         final boolean tagged = (status & TP_STATUS_VLAN_VALID) != 0;
         if (tagged) {
             putTagBack(address, slot, status);
         }
         copyAddress[index] = tagged ? address - TAG_LENGTH : address;
-        copyLength[index] = tagged ? length + TAG_LENGTH : length;
+        copyLength[index] = (int) length + (tagged ? TAG_LENGTH : 0);
         copiesUsed++;
         return true;
     }

@@ -1,0 +1,177 @@
+package org.mypervisor.offload.host;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.mypervisor.vhostuser.Libc.LIBC;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.mypervisor.virtqueue.BufferList;
+import org.mypervisor.virtqueue.BufferQueue;
+import org.mypervisor.virtqueue.RawMemory;
+import org.mypervisor.virtqueue.RingFault;
+import org.mypervisor.virtqueue.RunningQueue;
+
+/** What comes out of the ring of a packet socket: each slot's own frame or none. Interfaces need root. */
+@Timeout(60)
+final class PacketRingTest {
+    private static final int NET_HDR_SIZE = 10;
+
+    /** Of Ethernet, IPv4 and TCP. */
+    private static final int HEADERS = 54;
+
+    /** Longer than a slot. */
+    private static final int LONG = 5000;
+
+    private static final int SHORT = 100;
+    private static final int MEMORY = 1 << 16;
+
+    private static final int SOL_SOCKET = 1;
+    private static final int SO_RCVBUF = 8;
+
+    private final String name = "mr" + ProcessHandle.current().pid();
+    private final PacketInterface sender = new PacketInterface(name + "x", 1, true);
+    private final PacketInterface receiver = new PacketInterface(name, 1, true);
+    private final long memory = RawMemory.allocate(MEMORY);
+    private BufferQueue sending;
+    private BufferQueue ring;
+    private int socket;
+
+    @BeforeEach
+    void makeInterfaces() throws IOException {
+        assumeTrue("root".equals(System.getProperty("user.name")), "interfaces need root");
+        assumeTrue(
+                ip("link", "add", name, "type", "veth", "peer", "name", name + "x") == 0,
+                "no interface can be made here");
+        for (final String end : new String[] {name, name + "x"}) {
+            final Path ipv6 = Path.of("/proc/sys/net/ipv6/conf/" + end + "/disable_ipv6");
+            if (Files.exists(ipv6)) {
+                Files.writeString(ipv6, "1");
+            }
+            assertEquals(0, ip("link", "set", end, "up"));
+        }
+        sender.setLosses((bytes, gso, whole) -> {
+            throw new AssertionError("the kernel refused a frame");
+        });
+        receiver.setLosses((bytes, gso, whole) -> {});
+        sending = sender.open().get(0).queue();
+        final RunningQueue received = receiver.open().get(1);
+        ring = received.queue();
+        socket = received.kickFd();
+    }
+
+    @AfterEach
+    void removeInterfaces() {
+        sender.close();
+        receiver.close();
+        ip("link", "del", name);
+        RawMemory.free(memory, MEMORY);
+    }
+
+    private static int ip(final String... arguments) {
+        final List<String> command = new ArrayList<>(List.of("ip"));
+        command.addAll(List.of(arguments));
+        try {
+            final Process process =
+                    new ProcessBuilder(command).redirectErrorStream(true).start();
+            new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            return process.waitFor();
+        } catch (final IOException | InterruptedException e) {
+            return -1;
+        }
+    }
+
+    /** A TCP frame, to be segmented when it is long; its last byte is the mark. */
+    private void send(final int length, final int mark) {
+        for (int i = 0; i < NET_HDR_SIZE + length; i++) {
+            RawMemory.putU8(memory + i, 0);
+        }
+        if (length > SHORT) {
+            RawMemory.putLe32(memory, 0x0036_0101);
+            RawMemory.putLe32(memory + 4, 34 << 16 | 1400);
+            RawMemory.putLe16(memory + 8, 16);
+        }
+        final long frame = memory + NET_HDR_SIZE;
+        RawMemory.putU8(frame, 2);
+        RawMemory.putU8(frame + 6, 2);
+        RawMemory.putU8(frame + 12, 8);
+        RawMemory.putU8(frame + 14, 0x45);
+        RawMemory.putU8(frame + 16, length - 14 >> 8);
+        RawMemory.putU8(frame + 17, length - 14 & 0xFF);
+        RawMemory.putU8(frame + 22, 64);
+        RawMemory.putU8(frame + 23, 6);
+        RawMemory.putU8(frame + 46, 0x50);
+        RawMemory.putU8(frame + length - 1, mark);
+        final BufferList list = sending.newChain();
+        sending.append();
+        list.gather(memory, NET_HDR_SIZE + length);
+        sending.complete(0, NET_HDR_SIZE + length);
+        sending.publish();
+    }
+
+    /** The marks of all frames that are there, as one turn after the other takes them. */
+    private List<Integer> take() {
+        final List<Integer> marks = new ArrayList<>();
+        while (ring.available(32) != 0) {
+            final BufferList list = ring.newChain();
+            final int token = ring.append();
+            assertTrue(token >= 0, "a frame that cannot be taken");
+            marks.add(RawMemory.u8(list.pieceAddress(0) + list.bytes() - 1));
+            ring.complete(token, 0);
+            ring.publish();
+        }
+        return marks;
+    }
+
+    @Test
+    void shouldGiveEachSlotItsFrame() {
+        for (int i = 1; i <= 6; i++) {
+            send(i % 3 == 0 ? SHORT : LONG + i, i);
+        }
+        assertEquals(List.of(1, 2, 3, 4, 5, 6), take());
+    }
+
+    /** The socket says so once, by a read that takes no frame. */
+    @Test
+    void shouldStayInStepWhenItsInterfaceWasDown() {
+        send(LONG, 1);
+        assertEquals(List.of(1), take());
+        for (int i = 2; i <= 4; i++) {
+            assertEquals(0, ip("link", "set", name, "down"));
+            assertEquals(0, ip("link", "set", name, "up"));
+            send(LONG, i);
+            send(LONG, 10 * i);
+            assertEquals(List.of(i, 10 * i), take());
+        }
+        assertEquals(null, ring.fault());
+    }
+
+    @Test
+    void shouldBreakWhenTheNextFrameIsOfAnotherLength() {
+        send(LONG, 1);
+        send(LONG + 1, 2);
+        send(SHORT, 3);
+        LIBC.read(socket, memory, MEMORY);
+        assertEquals(List.of(), take());
+        assertEquals(RingFault.OUT_OF_STEP, ring.fault());
+        assertEquals(BufferQueue.NONE, ring.append());
+    }
+
+    @Test
+    void shouldBreakWhenThereIsNoFrame() {
+        send(SHORT, 1);
+        send(LONG, 2);
+        LIBC.read(socket, memory, MEMORY);
+        assertEquals(0, ring.available(32));
+        assertEquals(RingFault.OUT_OF_STEP, ring.fault());
+    }
+}
