@@ -261,6 +261,9 @@ public final class PacketInterface extends HostInterface {
             }
         }
         RawMemory.free(memory, 3 * Integer.BYTES);
+        for (final PacketRing ring : rings) {
+            missed += ring.takeMissed();
+        }
         return missed;
     }
 

@@ -65,6 +65,10 @@ final class PacketRing extends BufferQueue {
     private int next;
     private int cursor;
     private int completed;
+    /** Frames that came when neither the slot nor the socket had room for all of them. */
+    private volatile long missed;
+
+    private long missedTaken;
 
     /**
      * @param socket nonblocking, with {@code PACKET_COPY_THRESH}
@@ -81,6 +85,9 @@ final class PacketRing extends BufferQueue {
     /** Loads each status once, in order, until one is the kernel's. */
     @Override
     public int available(final int most) {
+        if (ready == 0 && completed == 0) {
+            skipCutShort();
+        }
         while (fault() == null && ready < most && isReady(slot(next + ready))) {
             ready++;
         }
@@ -93,7 +100,24 @@ final class PacketRing extends BufferQueue {
         if ((status & TP_STATUS_USER) == 0) {
             return false;
         }
-        return (status & TP_STATUS_COPY) == 0 || receive(index, status);
+        return (status & TP_STATUS_COPY) == 0 ? !isCutShort(index) : receive(index, status);
+    }
+
+    /** Whether the slot has the head of its frame only, because the socket had no room for all of it. */
+    private boolean isCutShort(final int index) {
+        final long slot = slots[index];
+        return RawMemory.le32(slot + SNAPSHOT_LENGTH_OFFSET) < RawMemory.le32(slot + LENGTH_OFFSET);
+    }
+
+    /** Gives the slots back whose frames are lost. Between turns: those before them have to be given back first. */
+    private void skipCutShort() {
+        while ((RawMemory.le32Acquire(slots[next] + STATUS_OFFSET) & (TP_STATUS_USER | TP_STATUS_COPY))
+                        == TP_STATUS_USER
+                && isCutShort(next)) {
+            RawMemory.putLe32Release(slots[next] + STATUS_OFFSET, TP_STATUS_KERNEL);
+            next = slot(next + 1);
+            missed++;
+        }
     }
 
     /** False when there is no buffer: then the frame waits for those that are taken now. Or when the ring broke. */
@@ -152,9 +176,6 @@ final class PacketRing extends BufferQueue {
             putTagBackInSlot(slot, status);
         }
         final int length = (int) RawMemory.le32(slot + SNAPSHOT_LENGTH_OFFSET);
-        if (length < (int) RawMemory.le32(slot + LENGTH_OFFSET)) {
-            return malformed(RingFault.CHAIN_TOO_LONG, index);
-        }
         list.addPiece(slot + RawMemory.le16(slot + MAC_OFFSET) - netHdrSize(), length + netHdrSize());
         return index;
     }
@@ -225,6 +246,14 @@ final class PacketRing extends BufferQueue {
     @Override
     public boolean isWhole(final MemoryProbe probe) {
         return true;
+    }
+
+    /** Frames for which there was a slot but no more room, since the last call. One thread, whichever. */
+    long takeMissed() {
+        final long now = missed;
+        final long since = now - missedTaken;
+        missedTaken = now;
+        return since;
     }
 
     /** Nobody uses it any more. */

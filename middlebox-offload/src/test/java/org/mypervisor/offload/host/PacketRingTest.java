@@ -155,6 +155,22 @@ final class PacketRingTest {
         assertEquals(null, ring.fault());
     }
 
+    /** Those behind them are taken as ever, and the slots are the kernel's again. */
+    @Test
+    void shouldMissFramesForWhichTheSocketHasNoRoom() {
+        RawMemory.putLe32(memory, 0);
+        assertEquals(0, LIBC.setsockopt(socket, SOL_SOCKET, SO_RCVBUF, memory, Integer.BYTES));
+        for (int i = 0; i < 2000; i++) {
+            send(LONG, 1);
+            send(LONG, 2);
+            send(SHORT, 3);
+            send(LONG, 4);
+            assertEquals(List.of(1, 3), take());
+        }
+        assertEquals(4000, receiver.takeMissed());
+        assertEquals(0, receiver.takeMissed());
+    }
+
     @Test
     void shouldBreakWhenTheNextFrameIsOfAnotherLength() {
         send(LONG, 1);
