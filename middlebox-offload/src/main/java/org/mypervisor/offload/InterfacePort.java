@@ -7,6 +7,7 @@ import org.apache.logging.log4j.Logger;
 import org.mypervisor.offload.host.HostInterface;
 import org.mypervisor.offload.host.LinkMonitor;
 import org.mypervisor.vhostuser.Endpoint;
+import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.RunningQueue;
 
 /**
@@ -109,7 +110,15 @@ final class InterfacePort implements Attachment {
         final HostInterface.State state = netInterface.state();
         final boolean keeps =
                 state == HostInterface.State.UP || state == HostInterface.State.DOWN && netInterface.opensWhileDown();
-        if (open && !keeps) {
+        final RingFault fault = queueFault();
+        if (fault != null) {
+            LOG.warn(
+                    "port {}: a queue of interface {} broke ({}) and is opened anew",
+                    port.id(),
+                    netInterface.name(),
+                    fault.key());
+        }
+        if (open && (!keeps || fault != null)) {
             close(state);
         }
         if (!open && isReadyToOpen(netInterface.state())) {
@@ -122,6 +131,16 @@ final class InterfacePort implements Attachment {
             mtu = found == 0 ? mtu : found;
             enable(netInterface.state() == HostInterface.State.UP);
         }
+    }
+
+    /** Why one of its queues is broken, or null. */
+    private RingFault queueFault() {
+        for (final RunningQueue queue : queues) {
+            if (queue.queue().fault() != null) {
+                return queue.queue().fault();
+            }
+        }
+        return null;
     }
 
     private void open() {

@@ -38,6 +38,9 @@ final class TapReader extends BufferQueue {
 
     @Override
     public int available(final int most) {
+        if (fault() != null) {
+            return 0;
+        }
         if (next == count) {
             read(Math.min(most, MOST));
         }
