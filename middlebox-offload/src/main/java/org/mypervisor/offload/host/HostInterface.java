@@ -39,7 +39,7 @@ public abstract class HostInterface {
 
     private final String name;
     private Losses losses;
-    private int openedIndex = NONE;
+    private volatile int openedIndex = NONE;
 
     HostInterface(final String name) {
         this.name = name;
@@ -60,14 +60,20 @@ public abstract class HostInterface {
 
     /** How it is now, and whether it still is the one on which queues were opened. */
     public final State state() {
-        final int index = NetDevice.index(name);
+        final String now = presentName();
+        final int index = NetDevice.index(now);
         if (isOpen() && openedIndex != index && isElsewhere()) {
             return State.UP;
         }
         if (index == NONE || isOpen() && openedIndex != index) {
             return State.GONE;
         }
-        return NetDevice.isRunning(name) ? State.UP : State.DOWN;
+        return NetDevice.isRunning(now) ? State.UP : State.DOWN;
+    }
+
+    /** What it is called now, if that can change while its queues are open. */
+    String presentName() {
+        return name;
     }
 
     /** Whether its queues are open. */
@@ -77,7 +83,7 @@ public abstract class HostInterface {
 
     /** Its MTU in bytes, or 0 when it is not there. */
     public final int mtu() {
-        return NetDevice.mtu(name);
+        return NetDevice.mtu(presentName());
     }
 
     /**

@@ -46,6 +46,17 @@ final class NetDevice {
         return request;
     }
 
+    /** The name in a request. */
+    static String name(final long request) {
+        final byte[] bytes = new byte[MAX_NAME_BYTES];
+        int length = 0;
+        while (length < MAX_NAME_BYTES && RawMemory.u8(request + length) != 0) {
+            bytes[length] = (byte) RawMemory.u8(request + length);
+            length++;
+        }
+        return new String(bytes, 0, length, StandardCharsets.UTF_8);
+    }
+
     /** Its number, above 0; 0 when there is none of this name. */
     static int index(final String name) {
         return Math.max((int) get(name, SIOCGIFINDEX), 0);

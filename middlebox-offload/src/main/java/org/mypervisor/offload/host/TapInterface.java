@@ -116,12 +116,25 @@ public final class TapInterface extends HostInterface {
         return made;
     }
 
+    /** It stays attached when it is renamed. */
+    @Override
+    String presentName() {
+        final String now = isOpen() ? attachedName() : "";
+        return now.isEmpty() ? name() : now;
+    }
+
     @Override
     boolean isElsewhere() {
+        return !attachedName().isEmpty();
+    }
+
+    /** The name of the interface behind our queues, wherever it is; empty when there is none any more. */
+    private String attachedName() {
         final long request = NetDevice.request("");
-        final boolean attached = LIBC.ioctl(fds.get(0), TUNGETIFF, request) == 0;
+        LIBC.ioctl(fds.get(0), TUNGETIFF, request);
+        final String found = NetDevice.name(request);
         RawMemory.free(request, NetDevice.IFREQ_SIZE);
-        return attached;
+        return found;
     }
 
     /** 0, or why not. */

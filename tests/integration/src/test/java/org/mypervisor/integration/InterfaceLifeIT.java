@@ -266,6 +266,22 @@ final class InterfaceLifeIT {
         backend.checkNoFaults();
     }
 
+    @Test
+    void shouldFollowItsTapWhenThatIsRenamed() throws IOException, InterruptedException {
+        start(TAP);
+        await("t", "up");
+        hub.ip("link set tee down");
+        hub.ip("link set tee name coffee");
+        await("t", "down");
+        hub.setUp("coffee", NEAR);
+        await("t", "up");
+        reach(hub);
+        assertEquals(0, logged("is gone"));
+        backend.checkNoFaults();
+        backend.stop();
+        assertFalse(hub.hasInterface("coffee"));
+    }
+
     /** Frames that wait for us to sum them up, and others, towards a tap that is down where we cannot see it. */
     @ParameterizedTest
     @ValueSource(strings = {"on", "off"})
