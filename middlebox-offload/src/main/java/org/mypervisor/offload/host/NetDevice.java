@@ -4,6 +4,8 @@ import static org.mypervisor.vhostuser.Libc.LIBC;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import jnr.constants.platform.Errno;
+import jnr.ffi.LastError;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.virtqueue.RawMemory;
 
@@ -106,7 +108,9 @@ final class NetDevice {
         RawMemory.putLe32(request + IFREQ_VALUE_OFFSET, value);
         try {
             if (LIBC.ioctl(socket, what, request) != 0) {
-                throw new IOException("interface " + name + ": cannot be set to " + words + ": " + Libc.lastError());
+                final int errno = LastError.getLastError(jnr.ffi.Runtime.getSystemRuntime());
+                final String why = errno == Errno.EPERM.intValue() ? "that needs CAP_NET_ADMIN" : Libc.lastError();
+                throw new IOException("interface " + name + ": cannot be set to " + words + ": " + why);
             }
         } finally {
             RawMemory.free(request, IFREQ_SIZE);

@@ -97,7 +97,8 @@ public final class TapInterface extends HostInterface {
             }
         }
         final long agreed = negotiate();
-        if (mtu != 0) {
+        // To set what it is already would need a capability for nothing.
+        if (mtu != 0 && mtu != NetDevice.mtu(name())) {
             NetDevice.setMtu(name(), mtu);
         }
         if (ours) {

@@ -144,11 +144,15 @@ final class InterfaceErrorsIT {
     @Test
     void shouldNeedNoCapabilityForATapOfItsUser() throws IOException, InterruptedException {
         hub.ip("tuntap add tee mode tap user 0");
-        final List<String> command = hub.command(without("net_admin").toArray(String[]::new));
-        command.addAll(List.of(BackendProcess.launcher().toString(), "run", "--duration", "0.5", "--port", NEW_TAP));
-        final Shell.Result result = Shell.run(command);
-        assertEquals(0, result.status(), result.output());
-        assertTrue(hub.hasInterface("tee"));
+        hub.ip("link set tee mtu 1400");
+        for (final String port : List.of(NEW_TAP, NEW_TAP + ",mtu=1400")) {
+            final List<String> command = hub.command(without("net_admin").toArray(String[]::new));
+            command.addAll(List.of(BackendProcess.launcher().toString(), "run", "--duration", "0.5", "--port", port));
+            final Shell.Result result = Shell.run(command);
+            assertEquals(0, result.status(), result.output());
+            assertTrue(hub.hasInterface("tee"));
+        }
+        expect(refused(without("net_admin"), NEW_TAP + ",mtu=1300"), "interface tee:", "MTU 1300", "CAP_NET_ADMIN");
     }
 
     @Test
