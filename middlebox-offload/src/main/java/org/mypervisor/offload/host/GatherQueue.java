@@ -35,6 +35,9 @@ abstract class GatherQueue extends BufferQueue {
     /** The longest frame of any driver, and its header. */
     static final int MAX_BYTES = 65_600;
 
+    /** Above the frames and segments of one turn. */
+    private static final int MAX_LOST = 256;
+
     /** In the virtio-net header. */
     private static final int GSO_TYPE_OFFSET = 1;
 
@@ -54,6 +57,13 @@ abstract class GatherQueue extends BufferQueue {
     private long copyEnd;
     private int copyRoom;
     private int restUsed;
+
+    /** Told at {@link #publish}: only then the frames of a turn are counted, from which they are taken off. */
+    private final int[] lostBytes = new int[MAX_LOST];
+
+    private final boolean[] lostGso = new boolean[MAX_LOST];
+    private final boolean[] lostWhole = new boolean[MAX_LOST];
+    private int lost;
 
     GatherQueue(final long features, final Losses losses) {
         super(FRAMES, features);
@@ -153,12 +163,29 @@ abstract class GatherQueue extends BufferQueue {
         while (sent < frames) {
             final int taken = send(sent, frames - sent);
             if (taken == 0) {
-                losses.lost(bytes[sent], isGso(sent), whole);
+                noteLoss(bytes[sent], isGso(sent), whole);
             }
             sent += Math.max(taken, 1);
         }
         frames = 0;
         restUsed = 0;
+    }
+
+    private void noteLoss(final int length, final boolean gso, final boolean whole) {
+        if (lost == MAX_LOST) {
+            tellLosses();
+        }
+        lostBytes[lost] = length;
+        lostGso[lost] = gso;
+        lostWhole[lost] = whole;
+        lost++;
+    }
+
+    private void tellLosses() {
+        for (int i = 0; i < lost; i++) {
+            losses.lost(lostBytes[i], lostGso[i], lostWhole[i]);
+        }
+        lost = 0;
     }
 
     private boolean isGso(final int slot) {
@@ -169,6 +196,9 @@ abstract class GatherQueue extends BufferQueue {
     public final void publish() {
         if (frames != 0) {
             send(true);
+        }
+        if (lost != 0) {
+            tellLosses();
         }
     }
 

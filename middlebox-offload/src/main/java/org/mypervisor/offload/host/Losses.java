@@ -3,7 +3,7 @@ package org.mypervisor.offload.host;
 /** Who counts frames that the kernel did not take. */
 public interface Losses {
     /**
-     * A frame that was counted as sent was not. Worker thread.
+     * A frame that is counted as sent by now was not. Worker thread.
      *
      * @param bytes of the frame
      * @param gso whether it was left to the kernel to cut it

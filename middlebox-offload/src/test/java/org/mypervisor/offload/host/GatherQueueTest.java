@@ -291,6 +291,24 @@ final class GatherQueueTest {
         assertEquals(List.of("60 whole", "61 segment", "62 gso whole"), lost);
     }
 
+    /** Before that they are not counted as sent, and nothing can be taken off. */
+    @Test
+    void shouldTellLossesWhenItPublishes() {
+        add(frame(new Piece(100, 60)));
+        queue.refused = 1;
+        queue.detach(true);
+        assertEquals(List.of(), lost);
+        queue.publish();
+        assertEquals(List.of("60 whole"), lost);
+        for (int i = 0; i < 1000; i++) {
+            add(frame(new Piece(100, 60)));
+            queue.refused = 1;
+            queue.detach(false);
+        }
+        queue.publish();
+        assertEquals(1001, lost.size());
+    }
+
     /** A driver's hint that says more than there is would make the kernel refuse the frame. */
     @Test
     void shouldForgetAHintThatIsLongerThanTheFrame() {
