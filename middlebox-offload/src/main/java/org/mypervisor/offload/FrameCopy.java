@@ -97,7 +97,7 @@ final class FrameCopy {
     }
 
     /** Copies {@code length} bytes of a chain, from offset {@code skip}, to one place. */
-    static void gather(final BufferList from, final int skip, final long to, final int length) {
+    static void collect(final BufferList from, final int skip, final long to, final int length) {
         int toSkip = skip;
         int done = 0;
         for (int i = 0; done < length; i++) {

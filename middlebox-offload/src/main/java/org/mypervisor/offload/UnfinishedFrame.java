@@ -63,7 +63,7 @@ final class UnfinishedFrame {
      * @return whether there is anything left to do
      */
     boolean load(final BufferList chain, final int netHdrSize) {
-        FrameCopy.gather(chain, 0, header, netHdrSize);
+        FrameCopy.collect(chain, 0, header, netHdrSize);
         request.load(header);
         state = State.AS_SENT;
         return !request.isPlain();
@@ -84,7 +84,7 @@ final class UnfinishedFrame {
         if (request.isGso()) {
             return false;
         }
-        FrameCopy.gather(chain, netHdrSize, copy, packet.frameLength());
+        FrameCopy.collect(chain, netHdrSize, copy, packet.frameLength());
         complete(packet.frameLength());
         RawMemory.copy(copy, packet.address(), packet.snapshotLength());
         return true;
@@ -138,7 +138,7 @@ final class UnfinishedFrame {
             }
         }
         RawMemory.copy(packet.address(), copy, packet.snapshotLength());
-        FrameCopy.gather(
+        FrameCopy.collect(
                 chain,
                 netHdrSize + packet.snapshotLength(),
                 copy + packet.snapshotLength(),

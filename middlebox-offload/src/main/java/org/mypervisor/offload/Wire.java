@@ -10,8 +10,8 @@ import org.mypervisor.virtqueue.RunningQueue;
  * with one copy.
  *
  * <p>A frame is taken from its source ring only when its fate is known, so a burst that stops half way, for want of a
- * buffer or for a fault, loses and repeats nothing. Nothing here allocates, locks, logs or throws, and the only system
- * call is the one that notifies a driver that asked for it.
+ * buffer or for a fault, loses and repeats nothing. Nothing here allocates, locks, logs or throws. The only system calls are
+ * the one that notifies a driver that asked for it and those by which an interface's frames come and go, which do not block.
  *
  * <p>Owned by one worker thread, like the rings at both ends.
  */
@@ -161,7 +161,7 @@ final class Wire {
             return gate;
         }
         packet.load(frameLength);
-        FrameCopy.gather(chain, netHdrSize, packet.address(), packet.snapshotLength());
+        FrameCopy.collect(chain, netHdrSize, packet.address(), packet.snapshotLength());
         if (isUnfinished && elements.length != 0 && !unfinished.settleJudged(chain, netHdrSize, packet)) {
             return UnfinishedFrame.REFUSED;
         }
