@@ -80,7 +80,10 @@ median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 status=0 table=()
 for size in 64 1514; do
     for ((round = 1; round <= rounds; round++)); do
-        for who in testpmd ours; do
+        # Whoever comes first finds the machine as the other left it: in turns.
+        order=(testpmd ours)
+        ((round % 2)) || order=(ours testpmd)
+        for who in "${order[@]}"; do
             "$who" "$size"
             progress "$size B, round $round, $who: $(tail -n 1 "$WORK/$who-$size") Mpps"
         done
