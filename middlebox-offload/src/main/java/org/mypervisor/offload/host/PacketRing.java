@@ -46,8 +46,8 @@ final class PacketRing extends BufferQueue {
     private static final int FLAGS_OFFSET = 0;
     private static final int NEEDS_CSUM = 1;
 
-    /** Long frames of one turn; their buffers stay in the second level of the cache. */
-    private static final int MAX_COPIES = 4;
+    /** Long frames of one turn: as many as TCP sends at a time; more buffers would be other memory again (decision 0008). */
+    private static final int MAX_COPIES = 16;
 
     private static final int COPY_HEADROOM = 16;
     private static final int COPY_SIZE = COPY_HEADROOM + GatherQueue.MAX_BYTES;
