@@ -9,8 +9,10 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -59,6 +61,7 @@ final class PacketRingTest {
             }
             assertEquals(0, ip("link", "set", end, "up"));
         }
+        awaitCarrier();
         sender.setLosses((bytes, gso, whole) -> {
             throw new AssertionError("the kernel refused a frame");
         });
@@ -118,18 +121,48 @@ final class PacketRingTest {
         sending.publish();
     }
 
-    /** The marks of all frames that are there, as one turn after the other takes them. */
-    private List<Integer> take() {
-        final List<Integer> marks = new ArrayList<>();
-        while (ring.available(32) != 0) {
-            final BufferList list = ring.newChain();
-            final int token = ring.append();
-            assertTrue(token >= 0, "a frame that cannot be taken");
-            marks.add(RawMemory.u8(list.pieceAddress(0) + list.bytes() - 1));
-            ring.complete(token, 0);
-            ring.publish();
+    private static void await(final String what, final BooleanSupplier condition) {
+        final long deadline = System.nanoTime() + Duration.ofSeconds(5).toNanos();
+        while (!condition.getAsBoolean()) {
+            assertTrue(System.nanoTime() < deadline, () -> "waited in vain: " + what);
+            Thread.onSpinWait();
         }
+    }
+
+    /** Until then, which may be a second, the kernel throws away what is sent. */
+    private void awaitCarrier() {
+        await("a carrier", () -> {
+            try {
+                return Files.readString(Path.of("/sys/class/net/" + name + "x/operstate"))
+                        .startsWith("up");
+            } catch (final IOException e) {
+                throw new AssertionError(e);
+            }
+        });
+        // Waits for the kernel's lock, so for what goes with the new state.
+        assertEquals(0, ip("link", "set", name + "x", "up"));
+    }
+
+    /** The marks of so many frames, as one turn after the other takes them. */
+    private List<Integer> take(final int count) {
+        final List<Integer> marks = new ArrayList<>();
+        await(count + " frames", () -> {
+            if (ring.available(32) != 0) {
+                final BufferList list = ring.newChain();
+                final int token = ring.append();
+                assertTrue(token >= 0, "a frame that cannot be taken");
+                marks.add(RawMemory.u8(list.pieceAddress(0) + list.bytes() - 1));
+                ring.complete(token, 0);
+                ring.publish();
+            }
+            return marks.size() == count;
+        });
         return marks;
+    }
+
+    /** Takes a long frame behind the ring's back. */
+    private void steal() {
+        await("a frame", () -> LIBC.read(socket, memory, MEMORY) > 0);
     }
 
     @Test
@@ -137,20 +170,21 @@ final class PacketRingTest {
         for (int i = 1; i <= 6; i++) {
             send(i % 3 == 0 ? SHORT : LONG + i, i);
         }
-        assertEquals(List.of(1, 2, 3, 4, 5, 6), take());
+        assertEquals(List.of(1, 2, 3, 4, 5, 6), take(6));
     }
 
     /** The socket says so once, by a read that takes no frame. */
     @Test
     void shouldStayInStepWhenItsInterfaceWasDown() {
         send(LONG, 1);
-        assertEquals(List.of(1), take());
+        assertEquals(List.of(1), take(1));
         for (int i = 2; i <= 4; i++) {
             assertEquals(0, ip("link", "set", name, "down"));
             assertEquals(0, ip("link", "set", name, "up"));
+            awaitCarrier();
             send(LONG, i);
             send(LONG, 10 * i);
-            assertEquals(List.of(i, 10 * i), take());
+            assertEquals(List.of(i, 10 * i), take(2));
         }
         assertEquals(null, ring.fault());
     }
@@ -165,10 +199,14 @@ final class PacketRingTest {
             send(LONG, 2);
             send(SHORT, 3);
             send(LONG, 4);
-            assertEquals(List.of(1, 3), take());
+            assertEquals(List.of(1, 3), take(2));
         }
-        assertEquals(4000, receiver.takeMissed());
-        assertEquals(0, receiver.takeMissed());
+        final long[] missed = {0};
+        await("all to be missed", () -> {
+            assertEquals(0, ring.available(32));
+            missed[0] += receiver.takeMissed();
+            return missed[0] == 4000;
+        });
     }
 
     @Test
@@ -176,8 +214,8 @@ final class PacketRingTest {
         send(LONG, 1);
         send(LONG + 1, 2);
         send(SHORT, 3);
-        LIBC.read(socket, memory, MEMORY);
-        assertEquals(List.of(), take());
+        steal();
+        await("a fault", () -> ring.available(32) == 0 && ring.fault() != null);
         assertEquals(RingFault.OUT_OF_STEP, ring.fault());
         assertEquals(BufferQueue.NONE, ring.append());
     }
@@ -186,8 +224,8 @@ final class PacketRingTest {
     void shouldBreakWhenThereIsNoFrame() {
         send(SHORT, 1);
         send(LONG, 2);
-        LIBC.read(socket, memory, MEMORY);
-        assertEquals(0, ring.available(32));
+        steal();
+        await("a fault", () -> ring.available(32) == 0 && ring.fault() != null);
         assertEquals(RingFault.OUT_OF_STEP, ring.fault());
     }
 }
