@@ -61,6 +61,8 @@ public final class Main implements Runnable {
     private static void prepareInParallel() {
         final Thread thread = new Thread(Backend::prepare, "prepare");
         thread.setDaemon(true);
+        // The end of a process whose arguments are wrong may cut it off; other trouble comes back where it is needed.
+        thread.setUncaughtExceptionHandler((ended, why) -> {});
         thread.start();
     }
 
