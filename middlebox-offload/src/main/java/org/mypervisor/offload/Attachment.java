@@ -20,6 +20,11 @@ interface Attachment extends AutoCloseable {
         return 0;
     }
 
+    /** Whether what it had to send, or could take, has come to its end. Any thread. */
+    default boolean isDone() {
+        return false;
+    }
+
     /** Looks after it from time to time: logs and reports what the worker may not. Any thread but a worker's. */
     void watch();
 

@@ -7,9 +7,11 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.mypervisor.offload.config.ExpandedPath;
@@ -98,6 +100,12 @@ public final class Backend implements AutoCloseable {
         if (spec.kind() instanceof PortSpec.Tap tap) {
             return new InterfacePort(port, new TapInterface(tap.ifname(), spec.queues(), spec.offloads(), tap.mtu()));
         }
+        if (spec.kind() instanceof PortSpec.Pcap pcap) {
+            return new CapturePort(port, pcap);
+        }
+        if (spec.kind() instanceof PortSpec.Null) {
+            return new NullPort(port, spec.offloads());
+        }
         final PortSpec.AfPacket packet = (PortSpec.AfPacket) spec.kind();
         return new InterfacePort(port, new PacketInterface(packet.ifname(), spec.queues(), spec.offloads()));
     }
@@ -115,6 +123,9 @@ public final class Backend implements AutoCloseable {
         for (final ExpandedPath expanded : topology.paths()) {
             final Path path = new Path(expanded.text());
             paths.add(path);
+            if (attachmentOf(expanded.source()) instanceof CapturePort capture) {
+                capture.startWith(attachmentOf(expanded.destination()));
+            }
             sources.add(byId.get(expanded.source()));
             addWires(expanded, path, byId);
         }
@@ -123,6 +134,13 @@ public final class Backend implements AutoCloseable {
                 addDrains(port);
             }
         }
+    }
+
+    private Attachment attachmentOf(final String id) {
+        return attachments.stream()
+                .filter(attachment -> attachment.port().id().equals(id))
+                .findFirst()
+                .orElseThrow();
     }
 
     private static void addWires(final ExpandedPath expanded, final Path path, final Map<String, Port> byId) {
@@ -222,6 +240,36 @@ public final class Backend implements AutoCloseable {
                 workers.stream()
                         .map(worker -> StatsCollector.worker(worker, ports))
                         .toList());
+    }
+
+    /** Whether {@link #isDone} can ever be. */
+    public boolean ends() {
+        return !ending().isEmpty();
+    }
+
+    /** Whether every capture is replayed, or where none is, has its size or time; or a file cannot be written. Any thread. */
+    public boolean isDone() {
+        return !failures().isEmpty() || ending().stream().allMatch(CapturePort::isDone);
+    }
+
+    private List<CapturePort> ending() {
+        final List<CapturePort> replays =
+                captures().filter(CapturePort::replaysToAnEnd).toList();
+        return replays.isEmpty() ? captures().filter(CapturePort::fillsUp).toList() : replays;
+    }
+
+    private Stream<CapturePort> captures() {
+        return attachments.stream().filter(CapturePort.class::isInstance).map(CapturePort.class::cast);
+    }
+
+    /** Frames that were taken from all ports so far. Any thread. */
+    public long received() {
+        return ports.stream().mapToLong(port -> port.receivedPackets.get()).sum();
+    }
+
+    /** Why files are not written any more. Any thread. */
+    public List<String> failures() {
+        return captures().map(CapturePort::failure).filter(Objects::nonNull).toList();
     }
 
     /** Hits of all rules now. Any thread. */

@@ -18,6 +18,7 @@ final class Delivery {
     static final int WAIT = -2;
 
     private final Port destination;
+    private final long waitNanos;
     private final ReceiveBuffers buffers = new ReceiveBuffers();
     private final FrameCopy contents = new FrameCopy();
 
@@ -29,8 +30,10 @@ final class Delivery {
     private int frames;
     private long bytes;
 
-    Delivery(final Port destination) {
+    /** @param waitNanos how long a frame may wait for room */
+    Delivery(final Port destination, final long waitNanos) {
         this.destination = destination;
+        this.waitNanos = waitNanos;
     }
 
     /** At the start of each turn. */
@@ -111,7 +114,7 @@ final class Delivery {
             waiting = true;
             waitingSince = now;
         }
-        if (now - waitingSince < destination.waitNanos()) {
+        if (now - waitingSince < waitNanos) {
             return WAIT;
         }
         congested = true;

@@ -23,6 +23,7 @@ final class Port {
     private boolean up;
     private boolean hostOffloads;
     private GuestOffloads guestOffloads = new GuestOffloads(0);
+    private long patienceNanos;
     private Worker worker;
     private Wire firstWire;
 
@@ -57,6 +58,16 @@ final class Port {
 
     long waitNanos() {
         return waitNanos;
+    }
+
+    /** How long frames of this port may wait for room, if their destination would not let them wait as long. */
+    long patienceNanos() {
+        return patienceNanos;
+    }
+
+    /** Before any wire is made. */
+    void setPatience(final long nanos) {
+        patienceNanos = nanos;
     }
 
     /** Before any session starts. */

@@ -24,7 +24,7 @@ final class StatsCollector {
         return new StatsReport.PortStats(
                 port.id(),
                 type,
-                attachment.state().name().toLowerCase(Locale.ROOT),
+                attachment.isDone() ? "done" : attachment.state().name().toLowerCase(Locale.ROOT),
                 "0x%x".formatted(attachment.features()),
                 port.queuePairs(),
                 new StatsReport.Traffic(port.receivedPackets.get(), port.receivedBytes.get()),

@@ -59,7 +59,7 @@ final class Wire {
         this.source = ends.source();
         this.path = path;
         this.elements = elements;
-        this.delivery = new Delivery(ends.destination());
+        this.delivery = new Delivery(ends.destination(), ends.waitNanos());
         this.unfinished = new UnfinishedFrame(ends.destination(), delivery);
     }
 
@@ -81,6 +81,9 @@ final class Wire {
         }
         final RunningQueue sink = ends.to();
         final BufferQueue to = sink == null ? null : sink.queue();
+        if (to != null) {
+            to.takeFrom(from);
+        }
         gate = ends.gate();
         delivery.beginTurn();
         unfinished.beginTurn();

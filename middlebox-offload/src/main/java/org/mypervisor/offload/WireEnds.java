@@ -24,6 +24,11 @@ record WireEnds(Port source, int pair, Port destination, Port[] guards) {
         return destination == null ? null : destination.receiveqFor(pair);
     }
 
+    /** How long a frame may wait for room in the destination. */
+    long waitNanos() {
+        return destination == null ? 0 : Math.max(destination.waitNanos(), source.patienceNanos());
+    }
+
     /** {@link Element#PASS}, or why no frame may pass now. */
     int gate() {
         return source.isTransmitqEnabled(pair) ? gateWhateverTheSource() : DropReason.DISABLED.ordinal();

@@ -106,7 +106,7 @@ public final class EventFd implements AutoCloseable {
     }
 
     /** Empties the counter without ever waiting, so that whoever waits to write can go on. Any thread. */
-    synchronized void drain() {
+    public synchronized void drain() {
         if (closed) {
             return;
         }

@@ -36,6 +36,8 @@ public interface Libc {
 
     int PROT_READ_WRITE = 3;
     int MAP_SHARED = 1;
+    int MAP_PRIVATE = 2;
+    int MAP_ANONYMOUS = 0x20;
     int MAP_NORESERVE = 0x4000;
 
     /** Linux 5.14. */
@@ -75,6 +77,11 @@ public interface Libc {
 
     /** With RWF_NOWAIT it never blocks, whatever the descriptor's flags are. */
     long preadv2(int fd, long iovec, int count, @off_t long offset, int flags);
+
+    int timerfd_create(int clock, int flags);
+
+    @IgnoreError
+    int timerfd_settime(int fd, int flags, long newValue, long oldValue);
 
     int memfd_create(String name, int flags);
 

@@ -126,6 +126,12 @@ public abstract class BufferQueue {
      */
     public void detach(final boolean whole) {}
 
+    /**
+     * Up to the next {@link #publish}, what is completed here comes from that queue. For a queue that keeps more of a frame
+     * than its bytes.
+     */
+    public void takeFrom(final BufferQueue source) {}
+
     /** Asks the other side not to wake us while we poll. */
     public abstract void suppressKicks();
 

@@ -45,6 +45,12 @@ final class RunCommand implements Callable<Integer> {
 
     private static final Logger LOG = LogManager.getLogger(RunCommand.class);
 
+    /** How often and how long to look whether frames still move when all is done. */
+    private static final int LOOK_MILLIS = 20;
+
+    private static final int QUIET_LOOKS = 10;
+    private static final int MOST_LOOKS = 250;
+
     @Mixin
     private TopologyOptions topologyOptions;
 
@@ -59,20 +65,32 @@ final class RunCommand implements Callable<Integer> {
         final Topology topology = topologyOptions.load();
         onSignal(Signal.SIGTERM, number -> stop.countDown());
         onSignal(Signal.SIGINT, number -> stop.countDown());
-        try (Backend backend = open(topology);
+        final Backend backend = open(topology);
+        try (backend;
                 ControlServer control = control(backend)) {
             onSignal(Signal.SIGHUP, number -> reload(backend));
             backend.start();
             LOG.info("running{}", control == null ? "" : ", control socket " + options.control);
-            awaitStop();
+            if (options.exitWhenDone) {
+                awaitDone(backend);
+            } else {
+                awaitStop();
+            }
             LOG.info("stopping");
         }
-        return 0;
+        return options.exitWhenDone && !backend.failures().isEmpty() ? Main.FAILED : 0;
     }
 
     private Backend open(final Topology topology) {
         try {
-            return new Backend(topology, options.backendOptions());
+            final Backend backend = new Backend(topology, options.backendOptions());
+            if (options.exitWhenDone && !backend.ends()) {
+                backend.close();
+                throw new WrongConfigurationException(
+                        "--exit-when-done: no port comes to an end; one of type pcap does,"
+                                + " with read= and not loop=forever, or with size= or seconds=");
+            }
+            return backend;
         } catch (final IOException e) {
             throw new WrongConfigurationException(e.getMessage());
         }
@@ -92,6 +110,28 @@ final class RunCommand implements Callable<Integer> {
         } else if (stop.await((long) (options.duration * TimeUnit.SECONDS.toNanos(1)), TimeUnit.NANOSECONDS)) {
             LOG.debug("stopped before --duration was over");
         }
+    }
+
+    /** What is still under way when the last frame of a capture is taken, in a VM for instance, may arrive. */
+    private void awaitDone(final Backend backend) throws InterruptedException {
+        final long begin = System.nanoTime();
+        long received = 0;
+        int looks = 0;
+        int quietLooks = 0;
+        while (quietLooks < QUIET_LOOKS && looks < MOST_LOOKS && !isOver(begin)) {
+            if (stop.await(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
+                return;
+            }
+            final long now = backend.received();
+            final boolean done = backend.isDone();
+            quietLooks = done && now == received ? quietLooks + 1 : 0;
+            looks = done ? looks + 1 : 0;
+            received = now;
+        }
+    }
+
+    private boolean isOver(final long begin) {
+        return options.duration != null && System.nanoTime() - begin >= options.duration * TimeUnit.SECONDS.toNanos(1);
     }
 
     private static void reload(final Backend backend) {

@@ -50,6 +50,13 @@ final class RunOptions {
     Double duration;
 
     @Option(
+            names = "--exit-when-done",
+            description = "Stop when every capture is replayed and nothing has moved for 0.2 s, or where none is"
+                    + " replayed, when every file has its size= or seconds=. Exit code 1 if a file could not be"
+                    + " written.")
+    boolean exitWhenDone;
+
+    @Option(
             names = "--log-level",
             paramLabel = "LEVEL",
             defaultValue = "info",

@@ -84,20 +84,22 @@ public final class Config {
         return ports;
     }
 
-    /** No two ports share a socket or an interface. */
+    /** No two ports share a socket or an interface, or write one file. */
     private void checkOwn(final PortSpec port, final KeyValues keys, final Map<Object, PortSpec> users) {
         final boolean isSocket = port.kind() instanceof PortSpec.VhostUser;
-        final SpecText written = keys.optional(isSocket ? "path" : "ifname");
+        final boolean isCapture = port.kind() instanceof PortSpec.Pcap;
+        final SpecText written = keys.optional(isSocket ? "path" : isCapture ? "write" : "ifname");
         if (written == null || written.text().indexOf('\0') >= 0) {
             return;
         }
-        final Object own = isSocket ? Path.of(written.text()).toAbsolutePath().normalize() : written.text();
+        final Object own =
+                isSocket || isCapture ? Path.of(written.text()).toAbsolutePath().normalize() : written.text();
         final PortSpec rival = users.putIfAbsent(own, port);
         if (rival != null) {
             mistakes.add(
                     written.place(),
-                    "this " + (isSocket ? "socket" : "interface") + " already belongs to port '" + rival.id() + "', at "
-                            + rival.place() + "; each port needs its own");
+                    "this " + (isSocket ? "socket" : isCapture ? "file" : "interface") + " already belongs to port '"
+                            + rival.id() + "', at " + rival.place() + "; each port needs its own");
         }
     }
 

@@ -30,10 +30,14 @@ final class PortParser {
             PortSpec.Tap.TYPE,
             List.of("ifname", "mtu"),
             PortSpec.AfPacket.TYPE,
-            List.of("ifname"));
+            List.of("ifname"),
+            PortSpec.Pcap.TYPE,
+            List.of("read", "speed", "rate", "loop", "write", "size", "seconds"),
+            PortSpec.Null.TYPE,
+            List.of());
 
-    private static final List<String> TYPES =
-            List.of(PortSpec.VhostUser.TYPE, PortSpec.Tap.TYPE, PortSpec.AfPacket.TYPE);
+    private static final List<String> TYPES = List.of(
+            PortSpec.VhostUser.TYPE, PortSpec.Tap.TYPE, PortSpec.AfPacket.TYPE, PortSpec.Pcap.TYPE, PortSpec.Null.TYPE);
 
     private static final int DEFAULT_MODE = 0660;
 
@@ -62,13 +66,16 @@ final class PortParser {
                 "port of type " + type,
                 Stream.concat(COMMON_KEYS.stream(), KEYS.get(type).stream()).toList());
         final Word id = KeyValues.id(keys.required("id", "port", "NAME"), mistakes);
-        final int queues = keys.number("queues", 1, PortSpec.MAX_QUEUES, 1);
+        final boolean isFile = type.equals(PortSpec.Pcap.TYPE);
+        final int queues = keys.number("queues", 1, isFile ? 1 : PortSpec.MAX_QUEUES, 1);
         final boolean offloads = keys.onOff("offloads", true);
-        final int wait = keys.number("wait", 0, PortSpec.MAX_WAIT_MILLIS, 1);
+        final int wait = keys.number("wait", 0, PortSpec.MAX_WAIT_MILLIS, isFile ? 0 : 1);
         final PortSpec.Kind kind =
                 switch (type) {
                     case PortSpec.Tap.TYPE -> new PortSpec.Tap(ifname(), mtu());
                     case PortSpec.AfPacket.TYPE -> new PortSpec.AfPacket(ifname());
+                    case PortSpec.Pcap.TYPE -> new CaptureOptions(keys, mistakes).parse();
+                    case PortSpec.Null.TYPE -> new PortSpec.Null();
                     default -> vhostUser();
                 };
         return Optional.ofNullable(id)

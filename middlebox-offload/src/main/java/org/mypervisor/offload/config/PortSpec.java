@@ -1,6 +1,8 @@
 package org.mypervisor.offload.config;
 
 import java.util.Optional;
+import org.mypervisor.offload.capture.Limits;
+import org.mypervisor.offload.capture.Pace;
 import org.mypervisor.offload.rules.Place;
 
 /**
@@ -18,7 +20,7 @@ public record PortSpec(String id, int queues, boolean offloads, int waitMillis, 
     public static final int MAX_WAIT_MILLIS = 60_000;
 
     /** The type of a port, and the options that only this type has. */
-    public sealed interface Kind permits VhostUser, Tap, AfPacket {
+    public sealed interface Kind permits VhostUser, Tap, AfPacket, Pcap, Null {
         /** As in {@code type=}. */
         String type();
 
@@ -97,6 +99,52 @@ public record PortSpec(String id, int queues, boolean offloads, int waitMillis, 
         @Override
         public String text() {
             return ",ifname=" + ifname;
+        }
+    }
+
+    /**
+     * Capture files: one that is replayed, one that is written, or both.
+     *
+     * @param read the file to replay
+     * @param pace how fast
+     * @param loops how often, from 1 on; {@link Long#MAX_VALUE} is for ever
+     * @param write the file to write
+     * @param limits when that has enough
+     */
+    public record Pcap(Optional<String> read, Pace pace, long loops, Optional<String> write, Limits limits)
+            implements Kind {
+        public static final String TYPE = "pcap";
+
+        @Override
+        public String type() {
+            return TYPE;
+        }
+
+        @Override
+        public String text() {
+            final StringBuilder text = new StringBuilder();
+            read.ifPresent(
+                    file -> text.append(",read=").append(file).append(',').append(pace.text()));
+            read.ifPresent(file -> text.append(",loop=").append(loops == Long.MAX_VALUE ? "forever" : loops));
+            write.ifPresent(file -> text.append(",write=").append(file));
+            text.append(limits.bytes() == 0 ? "" : ",size=" + limits.bytes());
+            text.append(limits.seconds() == 0 ? "" : ",seconds=" + limits.seconds());
+            return text.toString();
+        }
+    }
+
+    /** Nothing: takes every frame, and never has one. */
+    public record Null() implements Kind {
+        public static final String TYPE = "null";
+
+        @Override
+        public String type() {
+            return TYPE;
+        }
+
+        @Override
+        public String text() {
+            return "";
         }
     }
 

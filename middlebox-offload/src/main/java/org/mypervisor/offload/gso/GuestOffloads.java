@@ -12,12 +12,23 @@ import static org.mypervisor.virtqueue.VirtioFeatures.VIRTIO_NET_F_GUEST_USO4;
 import static org.mypervisor.virtqueue.VirtioFeatures.VIRTIO_NET_F_GUEST_USO6;
 import static org.mypervisor.virtqueue.VirtioFeatures.has;
 
+import org.mypervisor.virtqueue.VirtioFeatures;
+
 /**
  * Which unfinished frames a receiving driver takes, and so what is left for software to do (virtio 1.2 §5.1.6.4).
  *
  * <p>Immutable: made when the receiver's features are negotiated, asked for every frame that goes to it. Any thread.
  */
 public final class GuestOffloads {
+    /** The features of a receiver that takes every frame as it is. */
+    public static final long ALL = VirtioFeatures.mask(
+            VIRTIO_NET_F_GUEST_CSUM,
+            VIRTIO_NET_F_GUEST_TSO4,
+            VIRTIO_NET_F_GUEST_TSO6,
+            VIRTIO_NET_F_GUEST_ECN,
+            VIRTIO_NET_F_GUEST_USO4,
+            VIRTIO_NET_F_GUEST_USO6);
+
     /** What has to happen to a frame before this receiver may have it. */
     public enum Treatment {
         /** Nothing: it goes with a header from {@link OffloadRequest#put}. */

@@ -1,0 +1,15 @@
+package org.mypervisor.offload.capture;
+
+/** Takes the frames of a capture as they are read. */
+@FunctionalInterface
+public interface FrameSink {
+    /**
+     * The next frame.
+     *
+     * @param nanos when it was captured, since 1970, from 0; one that has no time has that of the frame before it
+     * @param bytes where the frame begins at index 0; the reader's, and the next frame's after the return
+     * @param length bytes that were captured, 0..65,589
+     * @param originalLength bytes on the wire, {@code length} or more
+     */
+    void frame(long nanos, byte[] bytes, int length, long originalLength);
+}
