@@ -22,6 +22,8 @@ public final class PacketInterface extends HostInterface {
     private static final int AF_PACKET = 17;
     private static final int SOCK_RAW = 3;
     private static final int ETH_P_ALL_NETWORK_ORDER = 0x0300;
+    /** Nothing is received. */
+    private static final int NO_PROTOCOL = 0;
 
     private static final int SOL_SOCKET = 1;
     private static final int SO_SNDBUF = 7;
@@ -76,6 +78,7 @@ public final class PacketInterface extends HostInterface {
     private final int queues;
     private final boolean offloads;
     private final List<Integer> sockets = new ArrayList<>();
+    private final List<Integer> sendSockets = new ArrayList<>();
     /** Addresses of the mapped rings, all of the same size. */
     private final List<Long> maps = new ArrayList<>();
 
@@ -141,20 +144,33 @@ public final class PacketInterface extends HostInterface {
             set(socket, "PACKET_VNET_HDR", PACKET_VNET_HDR, 1);
             set(socket, "PACKET_IGNORE_OUTGOING (Linux 4.20)", PACKET_IGNORE_OUTGOING, 1);
             set(socket, "PACKET_COPY_THRESH", PACKET_COPY_THRESH, 1);
-            enlarge(socket, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
             enlarge(socket, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER);
             final PacketRing ring = new PacketRing(socket, mapRing(socket), negotiated());
             rings.add(ring);
-            bind(socket);
+            bind(socket, ETH_P_ALL_NETWORK_ORDER);
+            receiveAll(socket);
             if (queues > 1) {
                 group = join(socket, group);
             }
-            final PacketSender sender = new PacketSender(socket, negotiated(), losses());
+            final PacketSender sender = new PacketSender(sendSocket(), negotiated(), losses());
             senders.add(sender);
             made.add(new HostQueue(sender, -1));
             made.add(new HostQueue(ring, socket));
         }
         return made;
+    }
+
+    /**
+     * Frames leave by a socket of their own, which receives nothing: for each frame that the kernel is done with, it wakes
+     * whoever polls the socket that sent it, and a worker polls the one that receives.
+     */
+    private int sendSocket() throws IOException {
+        final int socket = socket();
+        sendSockets.add(socket);
+        set(socket, "PACKET_VNET_HDR", PACKET_VNET_HDR, 1);
+        enlarge(socket, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
+        bind(socket, NO_PROTOCOL);
+        return socket;
     }
 
     private void set(final int socket, final String what, final int option, final long value) throws IOException {
@@ -213,19 +229,22 @@ public final class PacketInterface extends HostInterface {
         return slots;
     }
 
-    private void bind(final int socket) throws IOException {
+    private void bind(final int socket, final int protocol) throws IOException {
         final int index = NetDevice.index(name());
         final long address = RawMemory.allocate(ADDRESS_SIZE);
         RawMemory.putLe16(address, AF_PACKET);
-        RawMemory.putLe16(address + 2, ETH_P_ALL_NETWORK_ORDER);
+        RawMemory.putLe16(address + 2, protocol);
         RawMemory.putLe32(address + 4, index);
         final int bound = LIBC.bind(socket, address, ADDRESS_SIZE);
         RawMemory.free(address, ADDRESS_SIZE);
         if (index == 0 || bound != 0) {
             throw error(index == 0 ? "is not there" : "cannot be bound to: " + Libc.lastError());
         }
+    }
+
+    private void receiveAll(final int socket) throws IOException {
         final long membership = RawMemory.allocate(MEMBERSHIP_SIZE);
-        RawMemory.putLe32(membership, index);
+        RawMemory.putLe32(membership, NetDevice.index(name()));
         RawMemory.putLe16(membership + 4, PACKET_MR_PROMISC);
         final int joined = LIBC.setsockopt(socket, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership, MEMBERSHIP_SIZE);
         RawMemory.free(membership, MEMBERSHIP_SIZE);
@@ -273,9 +292,11 @@ public final class PacketInterface extends HostInterface {
         rings.forEach(PacketRing::free);
         maps.forEach(map -> LIBC.munmap(map, mapSize));
         sockets.forEach(LIBC::close);
+        sendSockets.forEach(LIBC::close);
         senders.clear();
         rings.clear();
         maps.clear();
         sockets.clear();
+        sendSockets.clear();
     }
 }

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Compares replaying a capture into a veth pair with tcpreplay (--topspeed --preload-pcap), interleaved.
+#
+# compare-pcap.sh [ROUNDS [SECONDS]]
+#
+# Two captures, of 64-byte frames and of a mix of sizes (IMIX: seven of 64 bytes, four of 590, one of 1514), 12,000 frames
+# and 1,024 flows each, are sent over and over for SECONDS (default 4) in each of ROUNDS (default 5): by tcpreplay, by ours
+# through a filter of 100 rules (pcap -> filter -> af_packet), and by ours without one. What arrived is counted by the far
+# end of the pair, over the middle of each run. The last lines are medians in million frames a second and the ratios
+# ours/tcpreplay. Ends with status 1 when a ratio is below 1. Root only: it makes a network namespace.
+set -euo pipefail
+# shellcheck source=../../qemu-scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../qemu-scripts/lib.sh"
+
+case ${1:-} in --help | -h) usage; exit ;; esac
+rounds=${1:-5} seconds=${2:-4}
+((EUID == 0)) || die "only root can make network namespaces"
+command -v tcpreplay > /dev/null || die "tcpreplay is missing; apt-get install tcpreplay"
+[[ -x $MYPERVISOR ]] || die "$MYPERVISOR is not there; build it with mvn -q -DskipTests package"
+
+begin_work
+near=mvp$$ far=mvq$$
+clean_up() {
+    local name
+    for name in "$near" "$far"; do ip netns del "$name" 2> /dev/null || true; done
+}
+trap 'clean_up; end_work' EXIT
+
+for name in "$near" "$far"; do ip netns add "$name"; done
+ip -n "$near" link add out type veth peer name nic netns "$far"
+for end in "$near out" "$far nic"; do
+    read -r name nic <<< "$end"
+    ip netns exec "$name" sysctl -qw "net.ipv6.conf.$nic.disable_ipv6=1"
+    ip -n "$name" link set "$nic" up
+done
+
+# capture FILE SIZE...: frames of these sizes in turn.
+capture() {
+    perl -e '
+        my ($file, @sizes) = @ARGV;
+        open my $out, ">:raw", $file or die "$file: $!";
+        print $out pack "VvvVVVV", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1;
+        for my $i (0 .. 11999) {
+            my $size = $sizes[$i % @sizes] - 4;    # without the check sequence
+            my $ip = pack "CCnNCCnNN", 0x45, 0, $size - 14, 0, 64, 17, 0, 0xc6120000 + $i % 1024, 0x0afd0001;
+            my $sum = 0;
+            $sum += $_ for unpack "n*", $ip;
+            $sum = ($sum & 0xffff) + ($sum >> 16) while $sum >> 16;
+            substr $ip, 10, 2, pack "n", ~$sum & 0xffff;
+            my $frame = pack("H*", "0200000000020200000000010800") . $ip . pack "nnnn", 9, 9, $size - 34, 0;
+            $frame .= "\0" x ($size - length $frame);
+            print $out pack("VVVV", 1700000000, $i, $size, $size), $frame;
+        }' "$@"
+}
+capture "$WORK/64.pcap" 64
+capture "$WORK/imix.pcap" 64 590 64 64 590 64 1518 64 590 64 590 64
+for ((i = 1; i <= 100; i++)); do echo "deny udp from any to 10.1.$i.0/24 port $i"; done > "$WORK/rules"
+
+arrived() { ip netns exec "$far" cat /sys/class/net/nic/statistics/rx_packets; }
+
+# measure PID: prints million frames a second that arrive while it sends.
+measure() {
+    local before after began ended
+    sleep 2 # the JIT is done, the caches are warm
+    before=$(arrived) began=$(date +%s%N)
+    sleep "$seconds"
+    after=$(arrived) ended=$(date +%s%N)
+    stop_process "$1"
+    awk -v n=$((after - before)) -v ns=$((ended - began)) 'BEGIN { printf "%.3f\n", n * 1000 / ns }'
+}
+
+run_tcpreplay() { # CAPTURE
+    ip netns exec "$near" taskset -c 1 tcpreplay --topspeed --preload-pcap --loop 1000000 -q -i out "$1" > /dev/null 2>&1 &
+    started $!
+    measure $!
+}
+
+run_ours() { # CAPTURE PATH
+    ip netns exec "$near" "$MYPERVISOR" run --port "id=in,type=pcap,read=$1,speed=max,loop=forever" \
+        --port id=out,type=af_packet,ifname=out --path "$2" --cpus 1 > "$WORK/log" 2>&1 &
+    started $!
+    measure $!
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+status=0 table=()
+for frames in 64 imix; do
+    for ((round = 1; round <= rounds; round++)); do
+        while [[ -e ${MYPERVISOR_PAUSE:-/nonexistent} ]]; do sleep 1; done
+        run_tcpreplay "$WORK/$frames.pcap" >> "$WORK/tcpreplay-$frames"
+        run_ours "$WORK/$frames.pcap" "in -> filter(rules=$WORK/rules) -> out" >> "$WORK/filter-$frames"
+        run_ours "$WORK/$frames.pcap" "in -> out" >> "$WORK/plain-$frames"
+        progress "$frames, round $round: $(tail -qn 1 "$WORK"/{tcpreplay,filter,plain}-$frames | paste -sd ' ')"
+    done
+    a=$(median < "$WORK/tcpreplay-$frames") b=$(median < "$WORK/filter-$frames") c=$(median < "$WORK/plain-$frames")
+    table+=("$(printf '%-6s %10s %10s %7.2f %10s %7.2f' "$frames" "$a" "$b" "$(bc <<< "scale=3; $b / $a")" "$c" \
+        "$(bc <<< "scale=3; $c / $a")")")
+    awk -v a="$a" -v b="$b" 'BEGIN { exit !(b < a) }' && status=1
+done
+printf '%-6s %10s %10s %7s %10s %7s\n' frames tcpreplay filter ratio 'no filter' ratio
+printf '%s\n' "${table[@]}"
+exit "$status"
