@@ -4,7 +4,8 @@
 # fuzz.sh [--target NAME]... [--keep] [MINUTES]
 #
 #   MINUTES         for each target; default 10
-#   --target NAME   only this one: session, chain, rules or config; may be repeated
+#   --target NAME   only this one: session, chain, rules, config, capture or classbench;
+#                   may be repeated
 #   --keep          adds new inputs to the corpus in the tree, the fewest that reach what it did not reach
 #
 # Builds what is not built. Corpus, log and findings of a target stay below tests/fuzz/target/fuzz/NAME, so that the next
@@ -20,7 +21,8 @@ readonly REPORT_SECONDS=30
 # One input may take so long before it counts as a finding.
 readonly INPUT_SECONDS=60
 
-declare -rA CLASSES=([session]=SessionFuzzTest [chain]=ChainFuzzTest [rules]=RuleFuzzTest [config]=ConfigFuzzTest)
+declare -rA CLASSES=([session]=SessionFuzzTest [chain]=ChainFuzzTest [rules]=RuleFuzzTest [config]=ConfigFuzzTest
+    [capture]=CaptureFuzzTest [classbench]=ClassBenchFuzzTest)
 
 minutes=10 keep=no targets=()
 while (($#)); do
@@ -38,7 +40,7 @@ while (($#)); do
     esac
     shift
 done
-((${#targets[@]})) || targets=(session chain rules config)
+((${#targets[@]})) || targets=(session chain rules config capture classbench)
 
 # build: sets $java to the command that fuzzes, with the flags of the running JDK.
 build() {
@@ -83,7 +85,7 @@ figure() { grep -oE "$2: +[0-9]+" "$1" | tail -n 1 | grep -oE '[0-9]+$' || echo 
 row() {
     local log=$OUT/$1/log before
     before=$(grep -m 1 -oE 'INITED cov: [0-9]+' "$log" | grep -oE '[0-9]+$' || echo 0)
-    printf '%-8s %11s %9s %14s %8s %9s\n' "$1" "$(figure "$log" stat::number_of_executed_units)" \
+    printf '%-10s %11s %9s %14s %8s %9s\n' "$1" "$(figure "$log" stat::number_of_executed_units)" \
         "$(figure "$log" stat::average_exec_per_sec)" "$before -> $(figure "$log" ' cov')" \
         "$(find "$OUT/$1/corpus" -type f | wc -l)" "$found"
 }
@@ -111,6 +113,6 @@ for name in "${targets[@]}"; do
     ((found)) || [[ $keep == no ]] || keep_inputs "$name"
 done
 
-printf '%-8s %11s %9s %14s %8s %9s\n' target executions a_second coverage inputs findings
+printf '%-10s %11s %9s %14s %8s %9s\n' target executions a_second coverage inputs findings
 printf '%s\n' "${rows[@]}"
 ((findings == 0))
