@@ -9,6 +9,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.mypervisor.offload.capture.Limits;
 
 class PortSpecTest {
     private static PortSpec port(final String spec) {
@@ -77,13 +78,26 @@ class PortSpecTest {
                 "id=a,path= | 11 | 'path' has no value",
                 "id=1a,path=b | 4 | '1a' is no id: a letter and up to 63 letters, digits, '-', '.' or '_'",
                 "id=a:b,path=b | 4 | 'a:b' is no id: a letter and up to 63 letters, digits, '-', '.' or '_'",
-                "id=a,path=b,type=tun | 18 | there is no port type 'tun'; supported: vhost-user, tap, af_packet",
+                "id=a,path=b,type=tun | 18 | there is no port type 'tun'; supported: vhost-user, tap, af_packet, pcap, null",
                 "id=a,type=tap,ifname=t,path=b | 24 | a port of type tap has no key 'path'; it has id, type, queues, offloads, wait, ifname, mtu",
                 "id=a,type=af_packet | 1 | the port has no 'ifname'; add ifname=eth0",
                 "id=a,type=af_packet,ifname=0123456789abcdef | 28 | '0123456789abcdef' is no name of an interface: at most 15 bytes, no blanks, '/', ':' or '%'; 'ip link' lists those there are",
                 "id=a,type=tap,ifname=a/b | 22 | 'a/b' is no name of an interface: at most 15 bytes, no blanks, '/', ':' or '%'; 'ip link' lists those there are",
                 "id=a,type=tap,ifname=t,mtu=67 | 28 | 'mtu' is a number from 68 to 65521, not '67'",
-                "id=a,path=b,type=vhostuser | 18 | there is no port type 'vhostuser'; supported: vhost-user, tap, af_packet; did you mean 'vhost-user'?",
+                "id=a,type=null,ifname=b | 16 | a port of type null has no key 'ifname'; it has id, type, queues, offloads, wait",
+                "id=a,type=pcap | 1 | the port has neither 'read' nor 'write'; add read=FILE to replay a capture, write=FILE to make one",
+                "id=a,type=pcap,read=f,queues=2 | 30 | 'queues' is a number from 1 to 1, not '2'",
+                "id=a,type=pcap,write=f,speed=max | 30 | 'speed' goes with 'read', which the port does not have; add read=FILE",
+                "id=a,type=pcap,read=f,size=1K | 28 | 'size' goes with 'write', which the port does not have; add write=FILE",
+                "id=a,type=pcap,read=f,speed=fast | 29 | 'speed' is recorded, max or a multiple such as 2x or 0.5x, not 'fast'",
+                "id=a,type=pcap,read=f,speed=0.0x | 29 | 'speed' is recorded, max or a multiple such as 2x or 0.5x, not '0.0x'",
+                "id=a,type=pcap,read=f,speed=max,rate=9 | 38 | 'speed' and 'rate' exclude each other",
+                "id=a,type=pcap,read=f,rate=0 | 28 | 'rate' is a number from 1 to 100000000, not '0'",
+                "id=a,type=pcap,read=f,loop=0 | 28 | 'loop' is a number from 1 to 999999999, not '0'",
+                "id=a,type=pcap,write=f,size=1T | 29 | 'size' is a number of bytes, such as 100000, 500K, 100M or 2G, not '1T'",
+                "id=a,type=pcap,write=f,seconds=0 | 32 | 'seconds' is a number from 1 to 31536000, not '0'",
+                "id=a,type=pcap,read=f,write=./f | 29 | this is the file that is replayed; write another one",
+                "id=a,path=b,type=vhostuser | 18 | there is no port type 'vhostuser'; supported: vhost-user, tap, af_packet, pcap, null; did you mean 'vhost-user'?",
                 "id=a,path=b,id=c | 13 | 'id' was already given at --port:1:1",
                 "id=a,path=b,queue=2 | 13 | a port of type vhost-user has no key 'queue'; it has id, type, queues, offloads, wait, path, server, packed, mrg_rxbuf, event_idx, indirect, in_order, mode, owner, group; did you mean 'queues'?",
                 "id=a,path=b,queues=0 | 20 | 'queues' is a number from 1 to 128, not '0'",
@@ -116,6 +130,37 @@ class PortSpecTest {
         assertEquals(new PortSpec.Tap("tap0", 9000), port(tap).kind());
         final String packet = "id=a,type=af_packet,ifname=eth0,queues=1,offloads=on,wait=1";
         assertEquals(packet, port("id=a,type=af_packet,ifname=eth0").text());
+    }
+
+    @Test
+    void shouldReadPortsToFilesAndToNothing() {
+        final String replay = "id=a,type=pcap,read=f,speed=recorded,loop=1,queues=1,offloads=on,wait=0";
+        assertEquals(replay, port("id=a,type=pcap,read=f").text());
+        for (final String pace : List.of("speed=max", "speed=0.5x", "speed=100x", "rate=1000")) {
+            final String both = "id=a,type=pcap,read=f," + pace
+                    + ",loop=forever,write=g,size=2048,seconds=60,queues=1,offloads=on,wait=5";
+            assertEquals(both, port(both).text());
+        }
+        assertEquals(3L << 30, limits("size=3G").bytes());
+        assertEquals(100L << 20, limits("size=100M").bytes());
+        assertEquals(500L << 10, limits("size=500K").bytes());
+        assertEquals(
+                "id=a,type=null,queues=2,offloads=on,wait=1",
+                port("id=a,type=null,queues=2").text());
+    }
+
+    private static Limits limits(final String option) {
+        return ((PortSpec.Pcap) port("id=a,type=pcap,write=f," + option).kind()).limits();
+    }
+
+    @Test
+    void shouldNotLetTwoPortsWriteOneFile() {
+        assertEquals(
+                List.of("--port:2:22: this file already belongs to port 'a', at --port:1:4; each port needs its own"),
+                new Loading()
+                        .port("id=a,type=pcap,write=f")
+                        .port("id=b,type=pcap,write=./f")
+                        .mistakes());
     }
 
     @Test

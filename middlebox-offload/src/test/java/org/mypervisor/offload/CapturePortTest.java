@@ -1,0 +1,301 @@
+package org.mypervisor.offload;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.mypervisor.driversim.Virtio.HOST_OFFLOADS;
+import static org.mypervisor.driversim.Virtio.LIKE_QEMU;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.mypervisor.driversim.Framing;
+import org.mypervisor.driversim.NetDriver;
+import org.mypervisor.driversim.NetOptions;
+import org.mypervisor.offload.capture.Capture;
+import org.mypervisor.offload.capture.CaptureFiles;
+import org.mypervisor.offload.capture.CaptureFiles.Frame;
+import org.mypervisor.offload.config.Config;
+import org.mypervisor.offload.config.ConfigException;
+import org.mypervisor.offload.config.Topology;
+import org.mypervisor.offload.control.StatsReport;
+import org.mypervisor.offload.gso.Flow;
+
+/** When frames of a capture go, when a file has enough, and what its port says of it. */
+@Timeout(60)
+final class CapturePortTest {
+    private static final long TIME = 1_700_000_000_000_000_000L;
+    private static final long TENTH = 100_000_000;
+    private static final int SNAP_LENGTH = 262_144;
+    private static final int PCAP_HEADER = 24;
+    private static final int RECORD_HEADER = 16;
+    private static final int LONGEST = 65_589;
+
+    @TempDir
+    private Path folder;
+
+    private Path file(final String name) {
+        return folder.resolve(name);
+    }
+
+    private static List<Frame> frames(final int count, final int bytes, final long gapNanos) {
+        final List<Frame> frames = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            final byte[] frame = new byte[bytes];
+            frame[bytes - 1] = (byte) i;
+            frames.add(new Frame(TIME + i * gapNanos, frame, bytes));
+        }
+        return frames;
+    }
+
+    private static byte[] pcap(final List<Frame> frames) {
+        return CaptureFiles.pcap(ByteOrder.LITTLE_ENDIAN, true, SNAP_LENGTH, frames);
+    }
+
+    private String replay(final List<Frame> frames, final String options) throws IOException {
+        Files.write(file("in"), pcap(frames));
+        return "id=in,type=pcap,read=" + file("in") + options;
+    }
+
+    private RunningBackend run(final String in, final String out) {
+        return RunningBackend.withSpecs(folder, false, List.of(in, out), List.of("in -> out"), List.of());
+    }
+
+    private static void awaitDone(final RunningBackend backend, final String id) {
+        RunningBackend.await(id + " is done", () -> backend.port(id).state().equals("done"));
+    }
+
+    private static long drops(final StatsReport.PortStats port) {
+        return port.drops().values().stream().mapToLong(Long::longValue).sum();
+    }
+
+    /** How long it takes until all is replayed. */
+    private Duration timed(final List<Frame> frames, final String options) throws IOException {
+        final Instant begin = Instant.now();
+        try (RunningBackend backend = run(replay(frames, options), "id=out,type=null")) {
+            awaitDone(backend, "in");
+            assertEquals(frames.size(), backend.port("out").sent().packets());
+            return Duration.between(begin, Instant.now());
+        }
+    }
+
+    @Test
+    void shouldKeepThePaceThatIsAskedFor() throws IOException {
+        final List<Frame> frames = frames(5, 60, TENTH);
+        assertTrue(timed(frames, "").toMillis() >= 400);
+        assertTrue(timed(frames, ",speed=0.5x").toMillis() >= 800);
+        assertTrue(timed(frames(5, 60, 10 * TENTH), ",speed=8x").toMillis() >= 500);
+        assertTrue(timed(frames(5, 60, 0), ",rate=10").toMillis() >= 400);
+        // An hour each, which nobody waits for.
+        timed(frames(5, 60, 9000 * TENTH), ",speed=100000x");
+        timed(frames(5, 60, 9000 * TENTH), ",speed=max");
+        timed(frames(5, 60, 9000 * TENTH), ",rate=1000");
+    }
+
+    /** Not one after the other: each by its time, so that one that is late delays no other. */
+    @Test
+    void shouldSendAFrameWithinMillisecondsOfItsTimeAndSleepMeanwhile() throws IOException {
+        try (RunningBackend backend =
+                run(replay(frames(21, 60, TENTH / 5), ""), "id=out,type=pcap,write=" + file("out"))) {
+            awaitDone(backend, "in");
+            final StatsReport.WorkerStats worker = backend.stats().workers().get(0);
+            assertTrue(worker.idleNs() > worker.busyNs(), worker::toString);
+            assertTrue(backend.port("in").kicks() >= 10, "it was woken for frames");
+        }
+    }
+
+    @Test
+    void shouldReplayAgainWithTimesThatGoOn() throws IOException {
+        final List<Frame> frames = frames(3, 60, TENTH);
+        final List<Frame> thrice = new ArrayList<>();
+        for (int round = 0; round < 3; round++) {
+            for (final Frame frame : frames) {
+                thrice.add(new Frame(frame.nanos() + round * 2 * TENTH, frame.bytes(), 60));
+            }
+        }
+        try (RunningBackend backend =
+                run(replay(frames, ",speed=max,loop=3"), "id=out,type=pcap,write=" + file("out"))) {
+            awaitDone(backend, "in");
+        }
+        assertArrayEquals(pcap(thrice), Files.readAllBytes(file("out")));
+    }
+
+    @Test
+    void shouldBeDoneAtOnceWithAnEmptyCapture() throws IOException {
+        try (RunningBackend backend = run(replay(List.of(), ",loop=5"), "id=out,type=pcap,write=" + file("out"))) {
+            awaitDone(backend, "in");
+            assertEquals(0, backend.port("in").received().packets());
+            assertTrue(backend.backend().ends() && backend.backend().isDone());
+        }
+        assertArrayEquals(pcap(List.of()), Files.readAllBytes(file("out")));
+    }
+
+    @Test
+    void shouldGoOnForeverAndSayThatItDoes() throws IOException {
+        try (RunningBackend backend = run(replay(frames(3, 60, 0), ",speed=max,loop=forever"), "id=out,type=null")) {
+            RunningBackend.await("many rounds", () -> backend.port("out").sent().packets() > 100_000);
+            assertEquals("up", backend.port("in").state());
+            assertFalse(backend.backend().ends());
+        }
+    }
+
+    @Test
+    void shouldWaitForItsDestinationAndLetItTakeItsTime() throws IOException {
+        final String guest = "id=out,type=vhost-user,path=" + file("out");
+        final List<Frame> frames = frames(1000, 60, 0);
+        try (RunningBackend backend = run(replay(frames, ",speed=max"), guest)) {
+            assertEquals("up", backend.port("in").state());
+            assertEquals(0, backend.port("in").received().packets());
+            try (NetDriver driver = backend.guest("out", LIKE_QEMU, NetOptions.defaults())) {
+                for (final Frame frame : frames) {
+                    assertArrayEquals(frame.bytes(), driver.receive());
+                }
+                awaitDone(backend, "in");
+                assertEquals(0, drops(backend.port("out")));
+            }
+        }
+    }
+
+    @Test
+    void shouldFinishWhatADriverLeftToItsDevice() throws IOException {
+        final Flow flow = new Flow(new Random(5), false, true, 0, 0);
+        final byte[] payload = Flow.bytes(new Random(6), 1000);
+        final Instant before = Instant.now();
+        try (RunningBackend backend =
+                        run("id=in,type=vhost-user,path=" + file("in"), "id=out,type=pcap,write=" + file("out"));
+                NetDriver driver = backend.guest("in", LIKE_QEMU | HOST_OFFLOADS, NetOptions.defaults())) {
+            driver.transmit(NetHdr.csum(flow), flow.forDevice(payload), Framing.HEADER_APART);
+            driver.awaitTransmitted();
+        }
+        try (Capture capture = Capture.load(file("out"))) {
+            assertEquals(1, capture.frames());
+        }
+        final byte[] written = Files.readAllBytes(file("out"));
+        final byte[] whole = flow.whole(payload);
+        assertArrayEquals(whole, Arrays.copyOfRange(written, PCAP_HEADER + RECORD_HEADER, written.length));
+        final long seconds =
+                java.nio.ByteBuffer.wrap(written).order(ByteOrder.LITTLE_ENDIAN).getInt(PCAP_HEADER);
+        assertTrue(
+                before.getEpochSecond() <= seconds && seconds <= Instant.now().getEpochSecond(), "its time");
+    }
+
+    @Test
+    void shouldEndAFileWithTheFrameThatReachesItsSize() throws IOException {
+        final List<Frame> frames = frames(100, 60, 0);
+        final String out = "id=out,type=pcap,size=1000,write=" + file("out");
+        try (RunningBackend backend = run(replay(frames, ",speed=max"), out)) {
+            awaitDone(backend, "out");
+            awaitDone(backend, "in");
+            final StatsReport.PortStats port = backend.port("out");
+            assertEquals(100, port.sent().packets() + drops(port));
+        }
+        // 24 + 13 * 76 is the first sum that is not below 1000.
+        assertArrayEquals(pcap(frames.subList(0, 13)), Files.readAllBytes(file("out")));
+    }
+
+    @Test
+    void shouldEndAFileWhenItsTimeIsOver() {
+        final String out = "id=in,type=pcap,seconds=1,write=" + file("out");
+        try (RunningBackend backend = run(out, "id=out,type=null")) {
+            assertEquals("up", backend.port("in").state());
+            awaitDone(backend, "in");
+            assertTrue(backend.backend().ends() && backend.backend().isDone());
+        }
+    }
+
+    @Test
+    void shouldSayWhenADiskIsFullAndGoOn() throws IOException {
+        final List<Frame> frames = frames(100, 60, 0);
+        try (RunningBackend backend = run(replay(frames, ",speed=max"), "id=out,type=pcap,write=/dev/full")) {
+            RunningBackend.await(
+                    "it is broken", () -> backend.port("out").state().equals("broken"));
+            awaitDone(backend, "in");
+            final StatsReport.PortStats port = backend.port("out");
+            RunningBackend.await("all are counted", () -> backend.port("out").missed() + drops(port) == 100);
+            assertEquals(
+                    List.of("capture /dev/full: cannot be written: No space left on device"),
+                    backend.backend().failures());
+            assertTrue(backend.backend().isDone());
+        }
+    }
+
+    /** Its reader reads nothing: whatever does not fit the ring is dropped, and those who send are not held up. */
+    @Test
+    void shouldDropWhatASlowFileCannotTakeAndCountIt() throws Exception {
+        final Path pipe = file("out");
+        assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+        final CountDownLatch taken = new CountDownLatch(1);
+        final FutureTask<Integer> reader = new FutureTask<>(() -> {
+            try (InputStream in = Files.newInputStream(pipe)) {
+                taken.await();
+                return in.readAllBytes().length;
+            }
+        });
+        new Thread(reader, "reader").start();
+        final long sent;
+        try (RunningBackend backend = run(replay(frames(600, LONGEST, 0), ""), "id=out,type=pcap,write=" + pipe)) {
+            awaitDone(backend, "in");
+            final StatsReport.PortStats port = backend.port("out");
+            sent = port.sent().packets();
+            assertTrue(sent >= 200, "what fits the ring");
+            assertTrue(port.drops().get("no_buffer") > 0);
+            assertEquals(600, sent + drops(port));
+            taken.countDown();
+        }
+        assertEquals(
+                PCAP_HEADER + sent * (RECORD_HEADER + LONGEST), reader.get().longValue());
+    }
+
+    @Test
+    void shouldSwallowWhateverIsSentToNothing() throws IOException {
+        final Flow flow = new Flow(new Random(5), false, true, 0, 0);
+        final byte[] payload = Flow.bytes(new Random(6), 30_000);
+        try (RunningBackend backend = run("id=in,type=vhost-user,path=" + file("in"), "id=out,type=null");
+                NetDriver driver = backend.guest(
+                        "in", LIKE_QEMU | HOST_OFFLOADS, NetOptions.defaults().withTransmitBufferSize(40_000))) {
+            driver.transmit(NetHdr.gso(flow, 1448), flow.forDevice(payload), Framing.HEADER_APART);
+            driver.transmit(new byte[60]);
+            driver.awaitTransmitted();
+            RunningBackend.await("both", () -> backend.port("out").sent().packets() == 2);
+            assertEquals(
+                    flow.headerLength() + payload.length + 60,
+                    backend.port("out").sent().bytes());
+            assertEquals("up", backend.port("out").state());
+        }
+    }
+
+    @Test
+    void shouldLeaveNoFileBehindAndTouchNoneWhenItCannotStart() throws IOException, ConfigException {
+        Files.write(file("bad"), new byte[100]);
+        Files.write(file("old"), new byte[] {1, 2, 3});
+        for (final String output : List.of("new", "old")) {
+            final Topology topology = Config.load(
+                    Optional.empty(),
+                    List.of("id=a,type=pcap,write=" + file(output), "id=b,type=pcap,read=" + file("bad")),
+                    List.of(),
+                    List.of());
+            final String message = assertThrows(
+                            IOException.class, () -> new Backend(topology, new BackendOptions(false, List.of())))
+                    .getMessage();
+            assertTrue(message.startsWith("capture " + file("bad") + ": begins with 0x00000000"), message);
+        }
+        assertTrue(Files.notExists(file("new")));
+        assertArrayEquals(new byte[] {1, 2, 3}, Files.readAllBytes(file("old")));
+    }
+}
