@@ -220,36 +220,60 @@ final class CapturePortTest {
     }
 
     @Test
-    void shouldSayWhenADiskIsFullAndGoOn() throws IOException {
-        final List<Frame> frames = frames(100, 60, 0);
-        try (RunningBackend backend = run(replay(frames, ",speed=max"), "id=out,type=pcap,write=/dev/full")) {
+    void shouldNotBeginToReplayIntoAFileThatCannotBeWritten() throws IOException {
+        try (RunningBackend backend =
+                run(replay(frames(100, 60, 0), ",speed=max"), "id=out,type=pcap,write=/dev/full")) {
             RunningBackend.await(
                     "it is broken", () -> backend.port("out").state().equals("broken"));
-            awaitDone(backend, "in");
-            final StatsReport.PortStats port = backend.port("out");
-            RunningBackend.await("all are counted", () -> backend.port("out").missed() + drops(port) == 100);
             assertEquals(
                     List.of("capture /dev/full: cannot be written: No space left on device"),
                     backend.backend().failures());
             assertTrue(backend.backend().isDone());
+            assertEquals(0, backend.port("in").received().packets());
         }
+    }
+
+    /** A pipe whose reader goes away is like a disk that becomes full. */
+    @Test
+    void shouldCountWhatAFileDoesNotTakeAnyMore() throws Exception {
+        final FutureTask<Integer> reader = new FutureTask<>(() -> {
+            try (InputStream in = Files.newInputStream(file("out"))) {
+                return in.readNBytes(PCAP_HEADER).length;
+            }
+        });
+        try (RunningBackend backend = startWithReader(reader, frames(100, 60, 0), ",rate=100")) {
+            assertEquals(PCAP_HEADER, reader.get());
+            awaitDone(backend, "in");
+            RunningBackend.await(
+                    "it is broken", () -> backend.port("out").state().equals("broken"));
+            assertTrue(backend.backend().failures().get(0).contains("Broken pipe"));
+            final StatsReport.PortStats port = backend.port("out");
+            assertTrue(port.missed() > 0, "those that were taken before anybody knew");
+            assertTrue(port.missed() + drops(port) > 50);
+            assertEquals(100, port.sent().packets() + drops(port));
+        }
+    }
+
+    private RunningBackend startWithReader(
+            final FutureTask<Integer> reader, final List<Frame> frames, final String options) throws Exception {
+        assertEquals(
+                0, new ProcessBuilder("mkfifo", file("out").toString()).start().waitFor());
+        new Thread(reader, "reader").start();
+        return run(replay(frames, options), "id=out,type=pcap,write=" + file("out"));
     }
 
     /** Its reader reads nothing: whatever does not fit the ring is dropped, and those who send are not held up. */
     @Test
     void shouldDropWhatASlowFileCannotTakeAndCountIt() throws Exception {
-        final Path pipe = file("out");
-        assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
         final CountDownLatch taken = new CountDownLatch(1);
         final FutureTask<Integer> reader = new FutureTask<>(() -> {
-            try (InputStream in = Files.newInputStream(pipe)) {
+            try (InputStream in = Files.newInputStream(file("out"))) {
                 taken.await();
                 return in.readAllBytes().length;
             }
         });
-        new Thread(reader, "reader").start();
         final long sent;
-        try (RunningBackend backend = run(replay(frames(600, LONGEST, 0), ""), "id=out,type=pcap,write=" + pipe)) {
+        try (RunningBackend backend = startWithReader(reader, frames(600, LONGEST, 0), "")) {
             awaitDone(backend, "in");
             final StatsReport.PortStats port = backend.port("out");
             sent = port.sent().packets();

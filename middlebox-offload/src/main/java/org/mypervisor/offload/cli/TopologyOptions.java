@@ -26,7 +26,16 @@ final class TopologyOptions {
                         + " and we connect, again every second.",
                 "A path /dev/fd/N is a socket left open by whoever starts us. Optional: queues=N, mrg_rxbuf=off, event_idx=off, indirect=off, in_order=off, packed=off, offloads=off,"
                         + " wait=MS (how long a frame may wait for a receive buffer, default 1), mode=0660, owner=USER,"
-                        + " group=GROUP (of the socket)."
+                        + " group=GROUP (of the socket).",
+                "id=NAME,type=tap,ifname=NAME: a tap of the host. id=NAME,type=af_packet,ifname=NAME: any Ethernet"
+                        + " interface of the host.",
+                "id=NAME,type=pcap,read=FILE,write=FILE: replays a capture (pcap or pcapng) once the path's"
+                        + " destination is up, writes one (pcapng if the name ends so, else pcap in nanoseconds), or"
+                        + " both. Optional: speed=recorded (default), Nx such as 2x or 0.5x, or max: as fast as the"
+                        + " receiver takes it; rate=N frames a second instead; loop=N or forever; size=BYTES (or 500K,"
+                        + " 100M, 2G) and seconds=N end the file. Frames of a capture keep their times and lengths in"
+                        + " another. See --exit-when-done.",
+                "id=NAME,type=null: takes every frame and has none."
             })
     private List<String> ports = new ArrayList<>();
 

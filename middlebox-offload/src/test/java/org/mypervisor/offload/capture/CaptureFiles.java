@@ -39,9 +39,13 @@ public final class CaptureFiles {
         return bytes;
     }
 
+    private static int room(final List<Frame> frames) {
+        return ROOM + frames.stream().mapToInt(frame -> frame.bytes.length + 40).sum();
+    }
+
     public static byte[] pcap(
             final ByteOrder order, final boolean nanos, final int snapLength, final List<Frame> frames) {
-        final ByteBuffer to = ByteBuffer.allocate(ROOM).order(order);
+        final ByteBuffer to = ByteBuffer.allocate(room(frames)).order(order);
         to.putInt(nanos ? 0xa1b23c4d : 0xa1b2c3d4).putShort((short) 2).putShort((short) 4);
         to.putInt(0).putInt(0).putInt(snapLength).putInt(1);
         for (final Frame frame : frames) {
@@ -54,7 +58,7 @@ public final class CaptureFiles {
 
     /** One section with one interface that counts nanoseconds. */
     public static byte[] pcapng(final ByteOrder order, final int snapLength, final List<Frame> frames) {
-        final ByteBuffer to = ByteBuffer.allocate(ROOM).order(order);
+        final ByteBuffer to = ByteBuffer.allocate(room(frames)).order(order);
         section(to);
         interfaceBlock(to, 1, snapLength, 9);
         frames.forEach(frame -> enhancedPacket(to, 0, frame.nanos, frame));
