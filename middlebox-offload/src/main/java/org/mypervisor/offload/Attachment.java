@@ -15,6 +15,11 @@ interface Attachment extends AutoCloseable {
     /** The virtio features by which frames go, 0 while there are none. */
     long features();
 
+    /** By which of several ways frames go, for people; empty when there is one only. */
+    default String mode() {
+        return "";
+    }
+
     /** Frames that were there for us and that we had no room for, so far. */
     default long missed() {
         return 0;

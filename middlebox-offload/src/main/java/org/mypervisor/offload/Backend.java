@@ -21,6 +21,7 @@ import org.mypervisor.offload.control.RulesReport;
 import org.mypervisor.offload.control.StatsReport;
 import org.mypervisor.offload.host.PacketInterface;
 import org.mypervisor.offload.host.TapInterface;
+import org.mypervisor.offload.host.XdpInterface;
 import org.mypervisor.offload.rules.RuleFileException;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.vhostuser.PageProbe;
@@ -105,6 +106,9 @@ public final class Backend implements AutoCloseable {
         }
         if (spec.kind() instanceof PortSpec.Null) {
             return new NullPort(port, spec.offloads());
+        }
+        if (spec.kind() instanceof PortSpec.AfXdp xdp) {
+            return new InterfacePort(port, new XdpInterface(xdp.ifname(), xdp.queue(), spec.queues(), xdp.copying()));
         }
         final PortSpec.AfPacket packet = (PortSpec.AfPacket) spec.kind();
         return new InterfacePort(port, new PacketInterface(packet.ifname(), spec.queues(), spec.offloads()));

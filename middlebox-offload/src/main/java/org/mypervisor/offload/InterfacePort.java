@@ -90,6 +90,7 @@ final class InterfacePort implements Attachment {
     public void start() {
         LOG.info("port {}: interface {}, MTU {}", port.id(), netInterface.name(), mtu);
         if (open) {
+            logRemarks();
             startQueues();
         }
         thread.start();
@@ -125,7 +126,7 @@ final class InterfacePort implements Attachment {
             open();
         }
         if (open) {
-            final int found = netInterface.mtu();
+            final int found = netInterface.followMtu();
             missed += netInterface.takeMissed();
             // One in another namespace tells no more.
             mtu = found == 0 ? mtu : found;
@@ -147,6 +148,7 @@ final class InterfacePort implements Attachment {
         try {
             queues = netInterface.open();
             open = true;
+            logRemarks();
             startQueues();
             goneReported = false;
             lastFailure = "";
@@ -157,6 +159,12 @@ final class InterfacePort implements Attachment {
             }
             lastFailure = e.getMessage();
         }
+    }
+
+    private void logRemarks() {
+        netInterface
+                .remarks()
+                .forEach(remark -> LOG.warn("port {}: interface {}: {}", port.id(), netInterface.name(), remark));
     }
 
     private void startQueues() {
@@ -174,7 +182,12 @@ final class InterfacePort implements Attachment {
         }
         up = now;
         if (now) {
-            LOG.info("port {} is up: interface {}, MTU {}", port.id(), netInterface.name(), mtu);
+            LOG.info(
+                    "port {} is up: interface {}, MTU {}{}",
+                    port.id(),
+                    netInterface.name(),
+                    mtu,
+                    mode().isEmpty() ? "" : ", " + mode());
         } else {
             LOG.info("port {} is down: interface {} is", port.id(), netInterface.name());
         }
@@ -205,6 +218,11 @@ final class InterfacePort implements Attachment {
     @Override
     public long features() {
         return open ? netInterface.features() : 0;
+    }
+
+    @Override
+    public String mode() {
+        return netInterface.mode();
     }
 
     @Override

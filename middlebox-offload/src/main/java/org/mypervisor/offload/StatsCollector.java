@@ -33,7 +33,8 @@ final class StatsCollector {
                 port.kicks.get(),
                 port.calls.get(),
                 faults(port),
-                attachment.missed());
+                attachment.missed(),
+                attachment.mode());
     }
 
     static StatsReport.PathStats path(final Path path) {

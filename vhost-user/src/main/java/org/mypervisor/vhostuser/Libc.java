@@ -38,6 +38,7 @@ public interface Libc {
     int MAP_SHARED = 1;
     int MAP_PRIVATE = 2;
     int MAP_ANONYMOUS = 0x20;
+    int MAP_POPULATE = 0x8000;
     int MAP_NORESERVE = 0x4000;
 
     /** Linux 5.14. */
@@ -74,6 +75,9 @@ public interface Libc {
     /** Returns a long where the system call does; none of the numbers used here has more than three arguments. */
     @IgnoreError
     long syscall(long number, long first, long second, long third);
+
+    /** As bpf(2) takes them. */
+    long syscall(long number, int first, long second, int third);
 
     /** With RWF_NOWAIT it never blocks, whatever the descriptor's flags are. */
     long preadv2(int fd, long iovec, int count, @off_t long offset, int flags);
@@ -112,6 +116,11 @@ public interface Libc {
     @IgnoreError
     int sendmmsg(int socket, long messages, int count, int flags);
 
+    long send(int socket, long buffer, @size_t long size, int flags);
+
+    @IgnoreError
+    long recv(int socket, long buffer, @size_t long size, int flags);
+
     int accept4(int socket, long address, long addressLength, int flags);
 
     int getsockopt(int socket, int level, int name, long value, long valueLength);
@@ -120,9 +129,13 @@ public interface Libc {
 
     int sched_getaffinity(int tid, @size_t long size, long mask);
 
-    /** Text of the errno that the calling thread's last call left. */
+    /** The errno that the calling thread's last call left. */
+    static int lastErrno() {
+        return jnr.ffi.LastError.getLastError(jnr.ffi.Runtime.getSystemRuntime());
+    }
+
+    /** Its text. */
     static String lastError() {
-        final int errno = jnr.ffi.LastError.getLastError(jnr.ffi.Runtime.getSystemRuntime());
-        return POSIX_CALLS.strerror(errno);
+        return POSIX_CALLS.strerror(lastErrno());
     }
 }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.mypervisor.offload.host.XdpInterface;
 import org.mypervisor.offload.rules.Mistake;
 import org.mypervisor.offload.rules.Mistakes;
 import org.mypervisor.vhostuser.SocketOptions;
@@ -31,13 +32,20 @@ final class PortParser {
             List.of("ifname", "mtu"),
             PortSpec.AfPacket.TYPE,
             List.of("ifname"),
+            PortSpec.AfXdp.TYPE,
+            List.of("ifname", "queue", "mode"),
             PortSpec.Pcap.TYPE,
             List.of("read", "speed", "rate", "loop", "write", "size", "seconds"),
             PortSpec.Null.TYPE,
             List.of());
 
     private static final List<String> TYPES = List.of(
-            PortSpec.VhostUser.TYPE, PortSpec.Tap.TYPE, PortSpec.AfPacket.TYPE, PortSpec.Pcap.TYPE, PortSpec.Null.TYPE);
+            PortSpec.VhostUser.TYPE,
+            PortSpec.Tap.TYPE,
+            PortSpec.AfPacket.TYPE,
+            PortSpec.AfXdp.TYPE,
+            PortSpec.Pcap.TYPE,
+            PortSpec.Null.TYPE);
 
     private static final int DEFAULT_MODE = 0660;
 
@@ -68,12 +76,13 @@ final class PortParser {
         final Word id = KeyValues.id(keys.required("id", "port", "NAME"), mistakes);
         final boolean isFile = type.equals(PortSpec.Pcap.TYPE);
         final int queues = keys.number("queues", 1, isFile ? 1 : PortSpec.MAX_QUEUES, 1);
-        final boolean offloads = keys.onOff("offloads", true);
+        final boolean offloads = offloads(type);
         final int wait = keys.number("wait", 0, PortSpec.MAX_WAIT_MILLIS, isFile ? 0 : 1);
         final PortSpec.Kind kind =
                 switch (type) {
                     case PortSpec.Tap.TYPE -> new PortSpec.Tap(ifname(), mtu());
                     case PortSpec.AfPacket.TYPE -> new PortSpec.AfPacket(ifname());
+                    case PortSpec.AfXdp.TYPE -> afXdp();
                     case PortSpec.Pcap.TYPE -> new CaptureOptions(keys, mistakes).parse();
                     case PortSpec.Null.TYPE -> new PortSpec.Null();
                     default -> vhostUser();
@@ -95,6 +104,23 @@ final class PortParser {
             return PortSpec.VhostUser.TYPE;
         }
         return type.text();
+    }
+
+    /** Frames of an XDP socket can say nothing of offloads. */
+    private boolean offloads(final String type) {
+        final boolean possible = !type.equals(PortSpec.AfXdp.TYPE);
+        final boolean wanted = keys.onOff("offloads", possible);
+        if (wanted && !possible) {
+            mistakes.add(keys.optional("offloads").place(), "a port of type " + type + " has no offloads");
+        }
+        return wanted;
+    }
+
+    private PortSpec.AfXdp afXdp() {
+        final int queue = keys.number("queue", 0, PortSpec.AfXdp.MAX_QUEUE, 0);
+        final String mode = keys.choice("mode", PortSpec.AfXdp.MODES, PortSpec.AfXdp.MODES.get(0));
+        final int copying = Math.max(PortSpec.AfXdp.MODES.indexOf(mode), 0);
+        return new PortSpec.AfXdp(ifname(), queue, XdpInterface.Copying.values()[copying]);
     }
 
     private PortSpec.VhostUser vhostUser() {

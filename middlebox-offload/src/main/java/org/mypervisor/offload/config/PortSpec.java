@@ -1,8 +1,10 @@
 package org.mypervisor.offload.config;
 
+import java.util.List;
 import java.util.Optional;
 import org.mypervisor.offload.capture.Limits;
 import org.mypervisor.offload.capture.Pace;
+import org.mypervisor.offload.host.XdpInterface;
 import org.mypervisor.offload.rules.Place;
 
 /**
@@ -20,7 +22,7 @@ public record PortSpec(String id, int queues, boolean offloads, int waitMillis, 
     public static final int MAX_WAIT_MILLIS = 60_000;
 
     /** The type of a port, and the options that only this type has. */
-    public sealed interface Kind permits VhostUser, Tap, AfPacket, Pcap, Null {
+    public sealed interface Kind permits VhostUser, Tap, AfPacket, AfXdp, Pcap, Null {
         /** As in {@code type=}. */
         String type();
 
@@ -99,6 +101,31 @@ public record PortSpec(String id, int queues, boolean offloads, int waitMillis, 
         @Override
         public String text() {
             return ",ifname=" + ifname;
+        }
+    }
+
+    /**
+     * Any Ethernet interface of the host, by XDP sockets.
+     *
+     * @param ifname name of the interface
+     * @param queue the first of its queues that are the port's, 0..{@link #MAX_QUEUE}
+     * @param copying whether frames are copied on their way
+     */
+    public record AfXdp(String ifname, int queue, XdpInterface.Copying copying) implements Kind {
+        public static final String TYPE = "af_xdp";
+        public static final int MAX_QUEUE = 4095;
+
+        /** As in {@code mode=}, in the order of {@link XdpInterface.Copying}. */
+        static final List<String> MODES = List.of("auto", "copy", "zero-copy");
+
+        @Override
+        public String type() {
+            return TYPE;
+        }
+
+        @Override
+        public String text() {
+            return ",ifname=" + ifname + ",queue=" + queue + ",mode=" + MODES.get(copying.ordinal());
         }
     }
 

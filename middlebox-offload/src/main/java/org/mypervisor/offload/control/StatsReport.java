@@ -22,6 +22,7 @@ public record StatsReport(double uptimeS, List<PortStats> ports, List<PathStats>
      * @param kicks kick eventfds that woke us
      * @param calls interrupts raised towards the guest
      * @param missed frames that an interface had for us while the ring was full; they are not among those received
+     * @param mode by which of several ways frames go, as {@code native XDP, copy}; empty when there is one only
      */
     public record PortStats(
             String id,
@@ -35,7 +36,8 @@ public record StatsReport(double uptimeS, List<PortStats> ports, List<PathStats>
             long kicks,
             long calls,
             Map<String, Long> faults,
-            long missed) {}
+            long missed,
+            String mode) {}
 
     /** @param elements what the elements of the path counted themselves */
     public record PathStats(

@@ -86,6 +86,15 @@ public abstract class HostInterface {
         return NetDevice.mtu(presentName());
     }
 
+    /** As {@link #mtu}; from now on the open queues know it. */
+    public final int followMtu() {
+        final int mtu = mtu();
+        if (mtu != 0) {
+            mtuIs(mtu);
+        }
+        return mtu;
+    }
+
     /**
      * Opens its queues.
      *
@@ -126,6 +135,19 @@ public abstract class HostInterface {
     abstract List<RunningQueue> openQueues() throws IOException;
 
     abstract void closeQueues();
+
+    /** By which of several ways frames go, for people; empty when there is one only, or none now. Any thread. */
+    public String mode() {
+        return "";
+    }
+
+    /** What whoever runs it should know of how its queues were opened last, one line each. */
+    public List<String> remarks() {
+        return List.of();
+    }
+
+    /** The MTU is looked at while the queues are open: it may have changed. */
+    void mtuIs(final int mtu) {}
 
     /** Frames that the kernel had for us and no room to leave, since the last call. While it is open. */
     public long takeMissed() {

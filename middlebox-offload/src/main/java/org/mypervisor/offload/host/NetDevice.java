@@ -34,6 +34,23 @@ final class NetDevice {
     private static final int ARPHRD_ETHER = 1;
     private static final int ARPHRD_LOOPBACK = 772;
 
+    private static final long SIOCETHTOOL = 0x8946;
+    private static final int ETHTOOL_GDRVINFO = 0x3;
+    private static final int ETHTOOL_GTXCSUM = 0x16;
+    private static final int ETHTOOL_GTSO = 0x1e;
+    private static final int ETHTOOL_GCHANNELS = 0x3c;
+
+    /** struct ethtool_drvinfo { u32 cmd; char driver[32]; … }, the longest answer. */
+    private static final int ANSWER_SIZE = 196;
+
+    private static final int DRIVER_OFFSET = 4;
+    private static final int DRIVER_SIZE = 32;
+
+    /** struct ethtool_channels { …; u32 rx_count, tx_count, other_count, combined_count; } */
+    private static final int RX_COUNT_OFFSET = 20;
+
+    private static final int COMBINED_COUNT_OFFSET = 32;
+
     private static final int NO_ANSWER = -1;
 
     private NetDevice() {}
@@ -115,6 +132,64 @@ final class NetDevice {
         } finally {
             RawMemory.free(request, IFREQ_SIZE);
             LIBC.close(socket);
+        }
+    }
+
+    /** Queues on which frames arrive; 0 when its driver does not say. */
+    static int receiveQueues(final String name) {
+        final long answer = ethtool(name, ETHTOOL_GCHANNELS);
+        try {
+            return answer == 0
+                    ? 0
+                    : (int) (RawMemory.le32(answer + RX_COUNT_OFFSET) + RawMemory.le32(answer + COMBINED_COUNT_OFFSET));
+        } finally {
+            free(answer);
+        }
+    }
+
+    /** The name of its driver, or "?". */
+    static String driver(final String name) {
+        final long answer = ethtool(name, ETHTOOL_GDRVINFO);
+        final StringBuilder driver = new StringBuilder();
+        for (int i = 0; answer != 0 && i < DRIVER_SIZE && RawMemory.u8(answer + DRIVER_OFFSET + i) != 0; i++) {
+            driver.append((char) RawMemory.u8(answer + DRIVER_OFFSET + i));
+        }
+        free(answer);
+        return driver.isEmpty() ? "?" : driver.toString();
+    }
+
+    /** Whether it leaves the checksums, or the segmentation, of what it sends to its driver. */
+    static boolean leavesWork(final String name) {
+        return isOn(name, ETHTOOL_GTXCSUM) || isOn(name, ETHTOOL_GTSO);
+    }
+
+    /** struct ethtool_value { u32 cmd; u32 data; } */
+    private static boolean isOn(final String name, final int what) {
+        final long answer = ethtool(name, what);
+        final boolean on = answer != 0 && RawMemory.le32(answer + Integer.BYTES) != 0;
+        free(answer);
+        return on;
+    }
+
+    /** The answer, to be freed; or 0. */
+    private static long ethtool(final String name, final int what) {
+        final long answer = RawMemory.allocate(ANSWER_SIZE);
+        RawMemory.putLe32(answer, what);
+        final int socket = LIBC.socket(AF_INET, SOCK_DGRAM | Libc.SOCK_CLOEXEC, 0);
+        final long request = request(name);
+        RawMemory.putLe64(request + IFREQ_VALUE_OFFSET, answer);
+        final boolean answered = LIBC.ioctl(socket, SIOCETHTOOL, request) == 0;
+        RawMemory.free(request, IFREQ_SIZE);
+        LIBC.close(socket);
+        if (!answered) {
+            free(answer);
+        }
+        return answered ? answer : 0;
+    }
+
+    private static void free(final long answer) {
+        if (answer != 0) {
+            RawMemory.free(answer, ANSWER_SIZE);
         }
     }
 }

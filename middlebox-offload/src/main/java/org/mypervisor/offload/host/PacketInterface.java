@@ -243,14 +243,29 @@ public final class PacketInterface extends HostInterface {
     }
 
     private void receiveAll(final int socket) throws IOException {
-        final long membership = RawMemory.allocate(MEMBERSHIP_SIZE);
-        RawMemory.putLe32(membership, NetDevice.index(name()));
-        RawMemory.putLe16(membership + 4, PACKET_MR_PROMISC);
-        final int joined = LIBC.setsockopt(socket, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership, MEMBERSHIP_SIZE);
-        RawMemory.free(membership, MEMBERSHIP_SIZE);
-        if (joined != 0) {
+        if (!makePromiscuous(socket, NetDevice.index(name()))) {
             throw error("cannot be made promiscuous: " + Libc.lastError());
         }
+    }
+
+    /** For as long as the socket is open, however we end. */
+    private static boolean makePromiscuous(final int socket, final int interfaceIndex) {
+        final long membership = RawMemory.allocate(MEMBERSHIP_SIZE);
+        RawMemory.putLe32(membership, interfaceIndex);
+        RawMemory.putLe16(membership + 4, PACKET_MR_PROMISC);
+        final int result = LIBC.setsockopt(socket, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership, MEMBERSHIP_SIZE);
+        RawMemory.free(membership, MEMBERSHIP_SIZE);
+        return result == 0;
+    }
+
+    /** A socket that receives nothing, and has the interface receive frames whoever they are for; or -1. */
+    static int promiscuousSocket(final int interfaceIndex) {
+        final int socket = LIBC.socket(AF_PACKET, SOCK_RAW | Libc.SOCK_CLOEXEC, 0);
+        if (socket >= 0 && !makePromiscuous(socket, interfaceIndex)) {
+            LIBC.close(socket);
+            return -1;
+        }
+        return socket;
     }
 
     /** The first socket gets a group that nobody has, the others join it. */

@@ -33,7 +33,8 @@ final class ControlServerTest {
                     7,
                     5,
                     Map.of(),
-                    0)),
+                    0,
+                    "")),
             List.of(new StatsReport.PathStats("a -> b", 3, 180, Map.of("denied", 1L), List.of())),
             List.of(new StatsReport.WorkerStats(1, 3, 2, 100, 200)));
 

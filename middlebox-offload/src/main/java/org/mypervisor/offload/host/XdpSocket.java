@@ -1,0 +1,331 @@
+package org.mypervisor.offload.host;
+
+import static org.mypervisor.vhostuser.Libc.LIBC;
+
+import jnr.constants.platform.Errno;
+import jnr.ffi.Pointer;
+import org.mypervisor.vhostuser.Libc;
+import org.mypervisor.virtqueue.RawMemory;
+
+/**
+ * An XDP socket with its memory for frames (UMEM) and its four rings, for one queue of an interface. Half of the memory is the
+ * kernel's to receive into, the rest is ours to send from; each half has as many frames as its rings have entries, so
+ * that the fill and completion ring always have room.
+ *
+ * <p>Made and closed by one control thread; the rings belong to the port's worker in between.
+ *
+ * @see <a href="https://docs.kernel.org/networking/af_xdp.html">the kernel's documentation</a>
+ */
+final class XdpSocket {
+    static final int RECEIVE_FRAMES = 2048;
+    static final int SEND_FRAMES = 1024;
+
+    /** Two frames a page, or one. The kernel leaves room for headers in front of what it receives. */
+    private static final int SMALL_FRAME = 2048;
+
+    private static final int LARGE_FRAME = 4096;
+    private static final int XDP_PACKET_HEADROOM = 256;
+
+    /** Ethernet header and two tags. */
+    private static final int FRAME_HEADERS = 22;
+
+    /** In front of what is sent: a virtio-net header, so that the frame itself begins with a cache line. */
+    private static final int SEND_HEADROOM = 64;
+
+    /** struct xdp_desc { u64 addr; u32 len; u32 options; } */
+    static final int ADDRESS_OFFSET = 0;
+
+    static final int LENGTH_OFFSET = 8;
+    private static final int DESCRIPTOR_SIZE = 16;
+
+    private static final int AF_XDP = 44;
+    private static final int SOCK_RAW = 3;
+
+    private static final int SOL_SOCKET = 1;
+    private static final int SO_SNDBUFFORCE = 32;
+
+    /** Of frames that a receiver on this host has not taken yet. */
+    private static final int SEND_BUFFER = 16 << 20;
+
+    private static final int SOL_XDP = 283;
+    private static final int XDP_MMAP_OFFSETS = 1;
+    private static final int XDP_RX_RING = 2;
+    private static final int XDP_TX_RING = 3;
+    private static final int XDP_UMEM_REG = 4;
+    private static final int XDP_UMEM_FILL_RING = 5;
+    private static final int XDP_UMEM_COMPLETION_RING = 6;
+    private static final int XDP_STATISTICS = 7;
+    private static final int XDP_OPTIONS = 8;
+
+    private static final int XDP_OPTIONS_ZEROCOPY = 1;
+
+    /** struct xdp_mmap_offsets { struct xdp_ring_offset rx, tx, fr, cr; }, each of four u64. */
+    private static final int RING_OFFSETS_SIZE = 32;
+
+    private static final int DESC_OFFSET = 16;
+
+    /** struct xdp_umem_reg { u64 addr, len; u32 chunk_size, headroom, flags, tx_metadata_len; } */
+    private static final int UMEM_REG_SIZE = 32;
+
+    /** struct xdp_statistics: u64 rx_dropped, rx_invalid_descs, tx_invalid_descs, rx_ring_full, … */
+    private static final int STATISTICS_SIZE = 48;
+
+    private static final int RX_DROPPED_OFFSET = 0;
+    private static final int RX_RING_FULL_OFFSET = 24;
+
+    /** struct sockaddr_xdp { u16 family, flags; u32 ifindex, queue_id, shared_umem_fd; } */
+    private static final int ADDRESS_SIZE = 16;
+
+    /** Of bind: frames are copied in any case, or in none. */
+    static final int XDP_COPY = 2;
+
+    static final int XDP_ZEROCOPY = 4;
+    private static final int XDP_USE_NEED_WAKEUP = 8;
+
+    /** The rings, in the order of struct xdp_mmap_offsets, with the offset by which each is mapped. */
+    private enum Ring {
+        RECEIVE(XDP_RX_RING, 0, RECEIVE_FRAMES, DESCRIPTOR_SIZE),
+        SEND(XDP_TX_RING, 0x8000_0000L, SEND_FRAMES, DESCRIPTOR_SIZE),
+        FILL(XDP_UMEM_FILL_RING, 0x1_0000_0000L, RECEIVE_FRAMES, Long.BYTES),
+        COMPLETION(XDP_UMEM_COMPLETION_RING, 0x1_8000_0000L, SEND_FRAMES, Long.BYTES);
+
+        private final int option;
+        private final long mapOffset;
+        private final int size;
+        private final int entrySize;
+
+        Ring(final int option, final long mapOffset, final int size, final int entrySize) {
+            this.option = option;
+            this.mapOffset = mapOffset;
+            this.size = size;
+            this.entrySize = entrySize;
+        }
+
+        private boolean isProduced() {
+            return this == FILL || this == SEND;
+        }
+    }
+
+    private final int frameSize;
+    private final int fd;
+    private final long[] maps = new long[Ring.values().length];
+    private final long[] mapSizes = new long[maps.length];
+    private final XdpRing[] rings = new XdpRing[maps.length];
+    private long memory;
+    private long missed;
+
+    /**
+     * Makes the socket; {@link #prepare} comes next.
+     *
+     * @param mtu of the interface, at most {@link #maxMtu}
+     * @throws XdpRefusedException when that is not possible, with the reason
+     */
+    XdpSocket(final int mtu) throws XdpRefusedException {
+        frameSize = mtu <= room(SMALL_FRAME) - FRAME_HEADERS ? SMALL_FRAME : LARGE_FRAME;
+        fd = LIBC.socket(AF_XDP, SOCK_RAW | Libc.SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            throw new XdpRefusedException("cannot make an XDP socket: " + Libc.lastError());
+        }
+    }
+
+    /** The longest MTU whose frames have room. */
+    static int maxMtu() {
+        return room(LARGE_FRAME) - FRAME_HEADERS;
+    }
+
+    private static int room(final int frameSize) {
+        return frameSize - XDP_PACKET_HEADROOM;
+    }
+
+    /** Bytes of all frames. */
+    private long memorySize() {
+        return (long) (RECEIVE_FRAMES + SEND_FRAMES) * frameSize;
+    }
+
+    /**
+     * Registers memory, makes and maps the rings, and gives the kernel all it may receive into.
+     *
+     * @throws XdpRefusedException saying what the kernel refused and why
+     */
+    void prepare() throws XdpRefusedException {
+        final Pointer frames = LIBC.mmap(
+                null,
+                memorySize(),
+                Libc.PROT_READ_WRITE,
+                Libc.MAP_SHARED | Libc.MAP_ANONYMOUS | Libc.MAP_POPULATE,
+                -1,
+                0);
+        if (frames == null || frames.address() == -1) {
+            throw new XdpRefusedException("no memory for frames: " + Libc.lastError());
+        }
+        memory = frames.address();
+        register();
+        for (final Ring ring : Ring.values()) {
+            setSize(ring);
+        }
+        final long offsets = RawMemory.allocate(rings.length * RING_OFFSETS_SIZE);
+        try {
+            get(XDP_MMAP_OFFSETS, offsets, rings.length * RING_OFFSETS_SIZE);
+            for (final Ring ring : Ring.values()) {
+                map(ring, offsets + ring.ordinal() * RING_OFFSETS_SIZE);
+            }
+        } finally {
+            RawMemory.free(offsets, rings.length * RING_OFFSETS_SIZE);
+        }
+        final XdpRing fill = fillRing();
+        for (int i = 0; i < RECEIVE_FRAMES; i++) {
+            RawMemory.putLe64(fill.entry(0), (long) i * frameSize);
+            fill.advance();
+        }
+        fill.publish();
+        final long sendBuffer = RawMemory.allocate(Integer.BYTES);
+        RawMemory.putLe32(sendBuffer, SEND_BUFFER);
+        LIBC.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, sendBuffer, Integer.BYTES);
+        RawMemory.free(sendBuffer, Integer.BYTES);
+    }
+
+    private void register() throws XdpRefusedException {
+        final long request = RawMemory.allocate(UMEM_REG_SIZE);
+        RawMemory.putLe64(request, memory);
+        RawMemory.putLe64(request + 8, memorySize());
+        RawMemory.putLe32(request + 16, frameSize);
+        final int result = LIBC.setsockopt(fd, SOL_XDP, XDP_UMEM_REG, request, UMEM_REG_SIZE);
+        RawMemory.free(request, UMEM_REG_SIZE);
+        if (result != 0) {
+            final String why = Libc.lastError();
+            throw new XdpRefusedException(
+                    Libc.lastErrno() == Errno.ENOBUFS.intValue()
+                            ? "its frames need " + (memorySize() >> 10)
+                                    + " KiB of locked memory a queue, more than the limit (raise it: ulimit -l unlimited, or"
+                                    + " give CAP_IPC_LOCK)"
+                            : "cannot register " + (memorySize() >> 10) + " KiB for frames: " + why);
+        }
+    }
+
+    private void setSize(final Ring ring) throws XdpRefusedException {
+        final long size = RawMemory.allocate(Integer.BYTES);
+        RawMemory.putLe32(size, ring.size);
+        final int result = LIBC.setsockopt(fd, SOL_XDP, ring.option, size, Integer.BYTES);
+        RawMemory.free(size, Integer.BYTES);
+        if (result != 0) {
+            throw new XdpRefusedException("no " + ring + " ring of " + ring.size + " entries: " + Libc.lastError());
+        }
+    }
+
+    private void map(final Ring ring, final long offsets) throws XdpRefusedException {
+        final int i = ring.ordinal();
+        mapSizes[i] = RawMemory.le64(offsets + DESC_OFFSET) + (long) ring.size * ring.entrySize;
+        final Pointer map = LIBC.mmap(
+                null, mapSizes[i], Libc.PROT_READ_WRITE, Libc.MAP_SHARED | Libc.MAP_POPULATE, fd, ring.mapOffset);
+        if (map == null || map.address() == -1) {
+            throw new XdpRefusedException("mmap of the " + ring + " ring: " + Libc.lastError());
+        }
+        maps[i] = map.address();
+        rings[i] = ring.isProduced()
+                ? XdpRing.produced(maps[i], offsets, ring.size, ring.entrySize)
+                : XdpRing.consumed(maps[i], offsets, ring.size, ring.entrySize);
+    }
+
+    private void get(final int option, final long value, final int size) throws XdpRefusedException {
+        final long length = RawMemory.allocate(Integer.BYTES);
+        RawMemory.putLe32(length, size);
+        final int result = LIBC.getsockopt(fd, SOL_XDP, option, value, length);
+        RawMemory.free(length, Integer.BYTES);
+        if (result != 0) {
+            throw new XdpRefusedException("option " + option + " of an XDP socket: " + Libc.lastError());
+        }
+    }
+
+    /**
+     * Attaches it to a queue.
+     *
+     * @param mode {@link #XDP_COPY}, {@link #XDP_ZEROCOPY}, or 0 to leave the choice to the driver
+     * @return 0, or the errno that says why not
+     */
+    int bind(final int interfaceIndex, final int queue, final int mode) {
+        final long address = RawMemory.allocate(ADDRESS_SIZE);
+        RawMemory.putLe16(address, AF_XDP);
+        RawMemory.putLe16(address + 2, XDP_USE_NEED_WAKEUP | mode);
+        RawMemory.putLe32(address + 4, interfaceIndex);
+        RawMemory.putLe32(address + 8, queue);
+        final int result = LIBC.bind(fd, address, ADDRESS_SIZE);
+        RawMemory.free(address, ADDRESS_SIZE);
+        return result == 0 ? 0 : Libc.lastErrno();
+    }
+
+    /** Whether the NIC itself reads and writes the frames' memory. Once bound. */
+    boolean isZeroCopy() throws XdpRefusedException {
+        final long options = RawMemory.allocate(Integer.BYTES);
+        try {
+            get(XDP_OPTIONS, options, Integer.BYTES);
+            return (RawMemory.le32(options) & XDP_OPTIONS_ZEROCOPY) != 0;
+        } finally {
+            RawMemory.free(options, Integer.BYTES);
+        }
+    }
+
+    int fd() {
+        return fd;
+    }
+
+    /** Address of the frames' memory, to which the offsets in the rings are relative. */
+    long memory() {
+        return memory;
+    }
+
+    /** Offset of the bytes of one of the {@link #SEND_FRAMES} frames that we send from. */
+    int sendFrame(final int index) {
+        return (RECEIVE_FRAMES + index) * frameSize + SEND_HEADROOM;
+    }
+
+    /** Bytes of the longest frame that can be sent. */
+    int sendRoom() {
+        return frameSize - SEND_HEADROOM;
+    }
+
+    XdpRing receiveRing() {
+        return rings[Ring.RECEIVE.ordinal()];
+    }
+
+    XdpRing sendRing() {
+        return rings[Ring.SEND.ordinal()];
+    }
+
+    XdpRing fillRing() {
+        return rings[Ring.FILL.ordinal()];
+    }
+
+    XdpRing completionRing() {
+        return rings[Ring.COMPLETION.ordinal()];
+    }
+
+    /** Frames that found no memory to be received into, or no entry in the ring, since the last call. */
+    long takeMissed() {
+        final long statistics = RawMemory.allocate(STATISTICS_SIZE);
+        try {
+            get(XDP_STATISTICS, statistics, STATISTICS_SIZE);
+            final long now =
+                    RawMemory.le64(statistics + RX_DROPPED_OFFSET) + RawMemory.le64(statistics + RX_RING_FULL_OFFSET);
+            final long more = now - missed;
+            missed = now;
+            return more;
+        } catch (final XdpRefusedException e) {
+            return 0;
+        } finally {
+            RawMemory.free(statistics, STATISTICS_SIZE);
+        }
+    }
+
+    /** Nobody uses it any more. */
+    void close() {
+        for (int i = 0; i < maps.length; i++) {
+            if (maps[i] != 0) {
+                LIBC.munmap(maps[i], mapSizes[i]);
+            }
+        }
+        LIBC.close(fd);
+        if (memory != 0) {
+            LIBC.munmap(memory, memorySize());
+        }
+    }
+}
