@@ -5,7 +5,7 @@
 #
 #   --with-testpmd      DPDK's testpmd too, which the tests and the benchmark need and the demo does not
 #   --with-experiment   nginx and wrk too, which experiment and tests need; nginx is not started as a service of this machine
-#   --with-peers        OVS-DPDK and DPDK's headers too, which tests/bench/compare.sh needs; the switch is not started
+#   --with-peers        OVS-DPDK, DPDK's headers and drivers too, which the scripts in tests/bench need; the switch is not started
 #   --check             installs nothing; prints what is missing
 #
 # Installs as root only; for others it prints the command to run and ends with status 1. It does nothing when nothing is
@@ -53,6 +53,7 @@ find_missing() {
     has_static_libc || missing+=(libc6-dev)
     have jq || missing+=(jq)
     have ip || missing+=(iproute2)
+    have ethtool || missing+=(ethtool)
     have flock || missing+=(util-linux)
     have xz || missing+=(xz-utils)
     if [[ $experiment == yes ]]; then
@@ -65,7 +66,11 @@ find_missing() {
         have pkg-config || missing+=(pkg-config)
         pkg-config --exists libdpdk 2> /dev/null || missing+=(libdpdk-dev)
         [[ -x /usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk ]] || missing+=(openvswitch-switch-dpdk)
-        compgen -G '/usr/lib/*/dpdk/pmds*/librte_net_af_packet.so*' > /dev/null || missing+=("$(newest_package librte-net-af-packet)")
+        local driver
+        for driver in af_packet af_xdp; do
+            compgen -G "/usr/lib/*/dpdk/pmds*/librte_net_$driver.so*" > /dev/null ||
+                missing+=("$(newest_package "librte-net-${driver/_/-}")")
+        done
     fi
     if [[ $testpmd == yes ]] && ! has_testpmd; then
         missing+=(dpdk-dev)

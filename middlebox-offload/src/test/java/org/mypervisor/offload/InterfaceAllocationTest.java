@@ -91,7 +91,8 @@ final class InterfaceAllocationTest {
             silence(end);
             assertEquals(0, run("ip", "link", "set", end, "up"));
         }
-        return "id=" + id + ",type=af_packet,ifname=" + name + ",offloads=" + offloads;
+        final String port = "id=" + id + ",type=" + type + ",ifname=" + name;
+        return type.equals("af_xdp") ? port : port + ",offloads=" + offloads;
     }
 
     /** Nothing but our frames may be counted. */
@@ -222,24 +223,32 @@ final class InterfaceAllocationTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"af_packet", "tap"})
+    @ValueSource(strings = {"af_packet", "tap", "af_xdp"})
     void shouldAllocateNothingOverAMillionPackets(final String type) throws IOException {
         checkAllocation(type, type, "on", true, new byte[NET_HDR_SIZE], udp(), "a -> b", MILLION);
     }
 
     @ParameterizedTest
-    @CsvSource({"af_packet, af_packet", "tap, tap", "af_packet, tap", "tap, af_packet"})
+    @CsvSource({"af_packet, af_packet", "tap, tap", "af_packet, tap", "tap, af_packet", "af_xdp, af_xdp", "tap, af_xdp"
+    })
     void shouldAllocateNothingWithAFilterInAdaptiveMode(final String from, final String to) throws IOException {
         checkAllocation(from, to, "on", false, new byte[NET_HDR_SIZE], udp(), filter(), FEWER);
     }
 
     /** Passed on as they are, or summed up by us. */
     @ParameterizedTest
-    @CsvSource({"af_packet, on", "af_packet, off", "tap, on", "tap, off"})
-    void shouldAllocateNothingForFramesWithoutChecksum(final String type, final String offloads) throws IOException {
+    @CsvSource({
+        "af_packet, af_packet, on",
+        "af_packet, af_packet, off",
+        "tap, tap, on",
+        "tap, tap, off",
+        "af_packet, af_xdp, off"
+    })
+    void shouldAllocateNothingForFramesWithoutChecksum(final String from, final String to, final String offloads)
+            throws IOException {
         final Flow flow = new Flow(new Random(1), false, true, 1, 0);
         final byte[] header = java.util.Arrays.copyOf(NetHdr.csum(flow), NET_HDR_SIZE);
-        checkAllocation(type, type, offloads, false, header, flow.forDevice(new byte[1000]), filter(), FEWER);
+        checkAllocation(from, to, offloads, false, header, flow.forDevice(new byte[1000]), filter(), FEWER);
     }
 
     /** Passed on as they are, or cut by us. */
@@ -252,5 +261,7 @@ final class InterfaceAllocationTest {
                     "af_packet", "tap", offloads, false, header, flow.forDevice(new byte[20_000]), filter(), FEWER / 3);
             removeInterfaces();
         }
+        checkAllocation(
+                "af_packet", "af_xdp", "off", false, header, flow.forDevice(new byte[20_000]), filter(), FEWER / 3);
     }
 }

@@ -27,8 +27,13 @@ final class TopologyOptions {
                 "A path /dev/fd/N is a socket left open by whoever starts us. Optional: queues=N, mrg_rxbuf=off, event_idx=off, indirect=off, in_order=off, packed=off, offloads=off,"
                         + " wait=MS (how long a frame may wait for a receive buffer, default 1), mode=0660, owner=USER,"
                         + " group=GROUP (of the socket).",
-                "id=NAME,type=tap,ifname=NAME: a tap of the host. id=NAME,type=af_packet,ifname=NAME: any Ethernet"
-                        + " interface of the host.",
+                "id=NAME,type=tap,ifname=NAME: a tap of the host, made if it is not there. Optional: mtu=N, queues=N, offloads=off,"
+                        + " wait=MS.",
+                "id=NAME,type=af_packet,ifname=NAME: an interface of the host, by packet sockets. Optional: queues=N,"
+                        + " offloads=off, wait=MS.",
+                "id=NAME,type=af_xdp,ifname=NAME: an interface of the host, by XDP sockets, before the host sees its frames."
+                        + " Optional: queues=N, queue=N (the first of them), mode=auto|copy|zero-copy (auto copies only where"
+                        + " the driver cannot do without), wait=MS.",
                 "id=NAME,type=pcap,read=FILE,write=FILE: replays a capture (pcap or pcapng) once the path's"
                         + " destination is up, writes one (pcapng if the name ends so, else pcap in nanoseconds), or"
                         + " both. Optional: speed=recorded (default), Nx such as 2x or 0.5x, or max: as fast as the"

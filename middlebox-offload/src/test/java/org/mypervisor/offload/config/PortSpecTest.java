@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.mypervisor.offload.capture.Limits;
+import org.mypervisor.offload.host.XdpInterface;
 
 class PortSpecTest {
     private static PortSpec port(final String spec) {
@@ -78,12 +79,15 @@ class PortSpecTest {
                 "id=a,path= | 11 | 'path' has no value",
                 "id=1a,path=b | 4 | '1a' is no id: a letter and up to 63 letters, digits, '-', '.' or '_'",
                 "id=a:b,path=b | 4 | 'a:b' is no id: a letter and up to 63 letters, digits, '-', '.' or '_'",
-                "id=a,path=b,type=tun | 18 | there is no port type 'tun'; supported: vhost-user, tap, af_packet, pcap, null",
+                "id=a,path=b,type=tun | 18 | there is no port type 'tun'; supported: vhost-user, tap, af_packet, af_xdp, pcap, null",
                 "id=a,type=tap,ifname=t,path=b | 24 | a port of type tap has no key 'path'; it has id, type, queues, offloads, wait, ifname, mtu",
                 "id=a,type=af_packet | 1 | the port has no 'ifname'; add ifname=eth0",
                 "id=a,type=af_packet,ifname=0123456789abcdef | 28 | '0123456789abcdef' is no name of an interface: at most 15 bytes, no blanks, '/', ':' or '%'; 'ip link' lists those there are",
                 "id=a,type=tap,ifname=a/b | 22 | 'a/b' is no name of an interface: at most 15 bytes, no blanks, '/', ':' or '%'; 'ip link' lists those there are",
                 "id=a,type=tap,ifname=t,mtu=67 | 28 | 'mtu' is a number from 68 to 65521, not '67'",
+                "id=a,type=af_xdp,ifname=t,mode=zero | 32 | 'mode' is auto or copy or zero-copy, not 'zero'",
+                "id=a,type=af_xdp,ifname=t,queue=4096 | 33 | 'queue' is a number from 0 to 4095, not '4096'",
+                "id=a,type=af_xdp,ifname=t,offloads=on | 36 | a port of type af_xdp has no offloads",
                 "id=a,type=null,ifname=b | 16 | a port of type null has no key 'ifname'; it has id, type, queues, offloads, wait",
                 "id=a,type=pcap | 1 | the port has neither 'read' nor 'write'; add read=FILE to replay a capture, write=FILE to make one",
                 "id=a,type=pcap,read=f,queues=2 | 30 | 'queues' is a number from 1 to 1, not '2'",
@@ -97,7 +101,7 @@ class PortSpecTest {
                 "id=a,type=pcap,write=f,size=1T | 29 | 'size' is a number of bytes, such as 100000, 500K, 100M or 2G, not '1T'",
                 "id=a,type=pcap,write=f,seconds=0 | 32 | 'seconds' is a number from 1 to 31536000, not '0'",
                 "id=a,type=pcap,read=f,write=./f | 29 | this is the file that is replayed; write another one",
-                "id=a,path=b,type=vhostuser | 18 | there is no port type 'vhostuser'; supported: vhost-user, tap, af_packet, pcap, null; did you mean 'vhost-user'?",
+                "id=a,path=b,type=vhostuser | 18 | there is no port type 'vhostuser'; supported: vhost-user, tap, af_packet, af_xdp, pcap, null; did you mean 'vhost-user'?",
                 "id=a,path=b,id=c | 13 | 'id' was already given at --port:1:1",
                 "id=a,path=b,queue=2 | 13 | a port of type vhost-user has no key 'queue'; it has id, type, queues, offloads, wait, path, server, packed, mrg_rxbuf, event_idx, indirect, in_order, mode, owner, group; did you mean 'queues'?",
                 "id=a,path=b,queues=0 | 20 | 'queues' is a number from 1 to 128, not '0'",
@@ -130,6 +134,13 @@ class PortSpecTest {
         assertEquals(new PortSpec.Tap("tap0", 9000), port(tap).kind());
         final String packet = "id=a,type=af_packet,ifname=eth0,queues=1,offloads=on,wait=1";
         assertEquals(packet, port("id=a,type=af_packet,ifname=eth0").text());
+        final String xdp = "id=a,type=af_xdp,ifname=eth0,queue=2,mode=zero-copy,queues=1,offloads=off,wait=1";
+        assertEquals(
+                xdp, port("id=a,type=af_xdp,ifname=eth0,queue=2,mode=zero-copy").text());
+        assertEquals(xdp, port(xdp).text());
+        assertEquals(
+                new PortSpec.AfXdp("eth0", 0, XdpInterface.Copying.AUTO),
+                port("id=a,type=af_xdp,ifname=eth0").kind());
     }
 
     @Test

@@ -13,7 +13,9 @@ final class End implements AutoCloseable {
         /** The port makes a tap, which is then moved into the namespace. */
         TAP("tap"),
         /** The port takes the host's end of a veth whose other end lies in the namespace. */
-        AF_PACKET("af");
+        AF_PACKET("af"),
+        /** The same, and the namespace's end sends complete frames only. */
+        AF_XDP("xdp");
 
         private final String word;
 
@@ -73,6 +75,10 @@ final class End implements AutoCloseable {
                                 "-device",
                                 "virtio-net-device,netdev=behind,rx_queue_size=1024"));
             case AF_PACKET -> hub.addVeth(hubInterface(), nic(), namespace);
+            case AF_XDP -> {
+                hub.addVeth(hubInterface(), nic(), namespace);
+                namespace.sendCompleteFrames(nic());
+            }
             case TAP -> {}
         }
     }
@@ -97,6 +103,7 @@ final class End implements AutoCloseable {
                     case VHOST_USER -> ",type=vhost-user,path=" + socket + ",wait=5000" + rest;
                     case TAP -> ",type=tap,ifname=" + nic() + rest;
                     case AF_PACKET -> ",type=af_packet,ifname=" + hubInterface() + rest;
+                    case AF_XDP -> ",type=af_xdp,ifname=" + hubInterface();
                 };
     }
 
@@ -138,7 +145,7 @@ final class End implements AutoCloseable {
         if (guest != null) {
             guest.close();
         }
-        if (kind == Kind.AF_PACKET) {
+        if (kind == Kind.AF_PACKET || kind == Kind.AF_XDP) {
             // Else it goes with the namespace, a while later.
             hub.ip("link del " + hubInterface());
         }

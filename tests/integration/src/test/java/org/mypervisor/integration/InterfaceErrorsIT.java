@@ -20,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 final class InterfaceErrorsIT {
     private static final String AF_PACKET = "id=p,type=af_packet,ifname=eth0";
+    private static final String AF_XDP = "id=p,type=af_xdp,ifname=eth0";
     private static final String NEW_TAP = "id=t,type=tap,ifname=tee";
 
     @TempDir
@@ -184,7 +185,7 @@ final class InterfaceErrorsIT {
     @Test
     void shouldRefuseNamesThatNoInterfaceHas() throws IOException, InterruptedException {
         for (final String name : List.of("sixteen-letters-", "a/b", "a:b", "..", "tap%d")) {
-            for (final String type : List.of("tap", "af_packet")) {
+            for (final String type : List.of("tap", "af_packet", "af_xdp")) {
                 expect(
                         refused(List.of(), "id=t,type=" + type + ",ifname=" + name),
                         "--port:2:",
@@ -198,5 +199,70 @@ final class InterfaceErrorsIT {
         expect(
                 refused(List.of(), AF_PACKET, "--port", "id=q,type=af_packet,ifname=eth0"),
                 "already belongs to port 'p'");
+    }
+
+    @Test
+    void shouldRefuseXdpOnNothingAndWithoutEthernetHeaders() throws IOException, InterruptedException {
+        expect(refused(List.of(), "id=p,type=af_xdp,ifname=nowhere"), "interface nowhere: is not there");
+        hub.ip("tuntap add dev tun0 mode tun");
+        expect(refused(List.of(), "id=p,type=af_xdp,ifname=tun0"), "interface tun0:", "Ethernet");
+    }
+
+    @Test
+    void shouldNameTheCapabilitiesForXdp() throws IOException, InterruptedException {
+        expect(refused(without("net_raw"), AF_XDP), "interface eth0:", "missing here: CAP_NET_RAW (");
+        expect(refused(without("net_admin"), AF_XDP), "interface eth0:", "missing here: CAP_NET_ADMIN (");
+        expect(refused(without("bpf,-sys_admin"), AF_XDP), "interface eth0:", "missing here: CAP_BPF (");
+    }
+
+    @Test
+    void shouldRefuseAnMtuThatNoFrameOfXdpHolds() throws IOException, InterruptedException {
+        hub.ip("link set eth0 mtu 9000");
+        expect(refused(List.of(), AF_XDP), "interface eth0:", "MTU 9000 is too big", "ip link set eth0 mtu 3818");
+    }
+
+    @Test
+    void shouldRefuseAnInterfaceWithAnotherXdpProgram() throws IOException, InterruptedException {
+        final Path own = Files.createDirectory(folder.resolve("own"));
+        try (BackendProcess owner = BackendProcess.start(hub, own, "--port", AF_XDP)) {
+            owner.awaitControl();
+            expect(
+                    refused(List.of(), AF_XDP),
+                    "interface eth0:",
+                    "another XDP program",
+                    "ip link set dev eth0 xdp off");
+            owner.stop();
+        }
+    }
+
+    @Test
+    void shouldRefuseAQueueThatIsNotThere() throws IOException, InterruptedException {
+        expect(refused(List.of(), AF_XDP + ",queue=1"), "interface eth0:", "no queue 1", "it has 1 to receive");
+        expect(refused(List.of(), AF_XDP + ",queues=3"), "interface eth0:", "no queue 2");
+        hub.ip("link add bare type dummy");
+        hub.ip("link set bare up");
+        expect(refused(List.of(), "id=p,type=af_xdp,ifname=bare,queue=9"), "interface bare:", "no queue 9");
+    }
+
+    @Test
+    void shouldRefuseZeroCopyWhereTheDriverHasNone() throws IOException, InterruptedException {
+        expect(
+                refused(List.of(), AF_XDP + ",mode=zero-copy"),
+                "interface eth0:",
+                "its driver veth has no zero-copy",
+                "mode=copy");
+        hub.ip("link add bare type dummy");
+        hub.ip("link set bare up");
+        expect(
+                refused(List.of(), "id=p,type=af_xdp,ifname=bare,mode=zero-copy"),
+                "interface bare:",
+                "without native XDP there is no zero-copy");
+    }
+
+    @Test
+    void shouldSayHowMuchMemoryMustBeLocked() throws IOException, InterruptedException {
+        final List<String> limited = new ArrayList<>(without("ipc_lock"));
+        limited.addAll(List.of("prlimit", "--memlock=65536"));
+        expect(refused(limited, AF_XDP), "interface eth0:", "KiB of locked memory", "ulimit -l", "CAP_IPC_LOCK");
     }
 }

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -28,9 +29,14 @@ final class InterfaceLifeIT {
     private static final String FAR = "10.88.1.2";
     private static final String TAP = "id=t,type=tap,ifname=tee";
     private static final String PACKET = "id=t,type=af_packet,ifname=tee";
+    private static final String XDP = "id=t,type=af_xdp,ifname=tee";
 
     private static final int FLOWS = 64;
     private static final int DATAGRAMS = 300;
+
+    /** More than the queue of an af_xdp port holds. */
+    private static final int FLOOD = 5000;
+
     private static final int UDP_PORT = 7000;
 
     @TempDir
@@ -78,9 +84,16 @@ final class InterfaceLifeIT {
                 () -> backend.port(port).get("state").asText().equals(state));
     }
 
-    /** Makes the interface of an af_packet port, and its other end. */
+    /** Makes the interface of an af_packet or af_xdp port, and its other end. */
     private void addVeth() {
-        hub.addVeth("tee", "eth0", near);
+        addVeth("tee");
+    }
+
+    /** @param tee with the options that {@code ip link add} takes */
+    private void addVeth(final String tee) {
+        hub.ip("link add %s type veth peer name eth0 numtxqueues 2 netns %s".formatted(tee, near.name()));
+        hub.ip("link set tee up");
+        near.sendCompleteFrames("eth0");
         near.setUp("eth0", NEAR);
     }
 
@@ -98,14 +111,14 @@ final class InterfaceLifeIT {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"hub tee", "near eth0"})
-    void shouldStandStillWhileAVethIsDownAtEitherEnd(final String end) throws IOException, InterruptedException {
+    @CsvSource({"af_packet, tee", "af_packet, eth0", "af_xdp, tee", "af_xdp, eth0"})
+    void shouldStandStillWhileAVethIsDownAtEitherEnd(final String type, final String device)
+            throws IOException, InterruptedException {
         addVeth();
-        start(PACKET);
+        start("id=t,ifname=tee,type=" + type);
         await("t", "up");
         reach(near);
-        final NetNamespace namespace = end.startsWith("hub") ? hub : near;
-        final String device = end.split(" ")[1];
+        final NetNamespace namespace = device.equals("tee") ? hub : near;
         for (int i = 1; i <= 2; i++) {
             namespace.ip("link set " + device + " down");
             await("t", "down");
@@ -139,7 +152,7 @@ final class InterfaceLifeIT {
 
     /** An interface that is down when we start is no mistake. */
     @ParameterizedTest
-    @ValueSource(strings = {"af_packet", "tap"})
+    @ValueSource(strings = {"af_packet", "af_xdp", "tap"})
     void shouldBeginWhenItsInterfaceIsSetUp(final String type) throws IOException, InterruptedException {
         if (type.equals("tap")) {
             hub.ip("tuntap add tee mode tap");
@@ -158,10 +171,11 @@ final class InterfaceLifeIT {
         reach(type.equals("tap") ? hub : near);
     }
 
-    @Test
-    void shouldGoOnWithAVethThatIsMadeAnew() throws IOException, InterruptedException {
+    @ParameterizedTest
+    @ValueSource(strings = {PACKET, XDP})
+    void shouldGoOnWithAVethThatIsMadeAnew(final String port) throws IOException, InterruptedException {
         addVeth();
-        start(PACKET);
+        start(port);
         await("t", "up");
         reach(near);
         for (int i = 1; i <= 2; i++) {
@@ -174,10 +188,102 @@ final class InterfaceLifeIT {
             await("t", "up");
             reach(near);
         }
-        assertEquals(
-                2, backend.log().lines().filter(line -> line.contains("WARN")).count(), backend.log());
+        // Each veth of an af_xdp port has its remark.
+        assertEquals(port.equals(XDP) ? 5 : 2, logged("WARN"), backend.log());
         backend.checkNoFaults();
         backend.stop();
+    }
+
+    @Test
+    void shouldLetGoOfAnInterfaceThatIsMovedAway() throws IOException, InterruptedException {
+        addVeth();
+        start(XDP);
+        await("t", "up");
+        reach(near);
+        hub.ip("link set tee netns " + near.name());
+        await("t", "down");
+        assertEquals(1, logged("interface tee is gone"));
+        Waiting.until("its program is gone", Duration.ofSeconds(5), () -> !near.hasXdp("tee"));
+        near.ip("link set tee netns " + hub.name());
+        hub.ip("link set tee up");
+        await("t", "up");
+        reach(near);
+        backend.checkNoFaults();
+    }
+
+    @Test
+    void shouldLeaveNoXdpProgramHoweverItEnds() throws IOException, InterruptedException {
+        addVeth();
+        for (final boolean kill : List.of(false, true)) {
+            start(XDP);
+            await("t", "up");
+            reach(near);
+            assertTrue(hub.hasXdp("tee"));
+            assertTrue(hub.ip("-d link show dev tee").contains("promiscuity 1"));
+            if (kill) {
+                backend.killHard();
+            } else {
+                backend.stop();
+            }
+            Waiting.until("its program is gone", Duration.ofSeconds(5), () -> !hub.hasXdp("tee"));
+            assertTrue(hub.ip("-d link show dev tee").contains("promiscuity 0"));
+        }
+    }
+
+    /** The driver runs the program if it can, else the kernel does; the log and the counters say which. */
+    @Test
+    void shouldSayHowItsProgramRuns() throws IOException, InterruptedException {
+        addVeth();
+        start(XDP);
+        await("t", "up");
+        assertEquals("native XDP, copy", backend.port("t").get("mode").asText());
+        assertEquals(1, logged("port t is up: interface tee, MTU 1500, native XDP, copy"));
+        backend.stop();
+        hub.ip("link add link tee name upper type macvlan mode passthru");
+        hub.ip("link set upper up");
+        start("id=t,type=af_xdp,ifname=upper");
+        await("t", "up");
+        assertEquals("generic XDP, copy", backend.port("t").get("mode").asText());
+        assertEquals(1, logged("native XDP is refused"));
+        reach(near);
+        backend.checkNoFaults();
+        backend.stop();
+    }
+
+    @Test
+    void shouldSayWhatThePeerOfItsVethHasToDo() throws IOException, InterruptedException {
+        hub.ip("link add tee type veth peer name eet");
+        start(XDP);
+        assertEquals(1, logged("ethtool -K eet tx off tso off"), backend.log());
+        backend.stop();
+        hub.sendCompleteFrames("eet");
+        start(XDP);
+        assertEquals(1, logged("ethtool -K eet tx off tso off"), backend.log());
+    }
+
+    /** More than its memory has room for, while it stands still: some are missed, the others arrive. */
+    @Test
+    void shouldCountFramesThatFoundNoRoom() throws IOException, InterruptedException {
+        assumeTrue(NetTool.missing() == null, NetTool.missing());
+        addVeth();
+        start(XDP);
+        await("t", "up");
+        reach(near);
+        final JsonNode before = backend.port("t");
+        Shell.must("kill -STOP " + backend.pid());
+        new NetTool(folder).sendUdp(near, FAR, UDP_PORT, 1, FLOOD, 200, 20);
+        Shell.must("kill -CONT " + backend.pid());
+        Waiting.until(
+                "all are counted",
+                Duration.ofSeconds(5),
+                () -> received(backend.port("t")) >= received(before) + FLOOD);
+        final JsonNode after = backend.port("t");
+        assertTrue(after.get("missed").asLong() > before.get("missed").asLong(), after::toString);
+        assertEquals(FLOOD, received(after) - received(before), after::toString);
+    }
+
+    private static long received(final JsonNode port) {
+        return port.get("missed").asLong() + port.get("received").get("packets").asLong();
     }
 
     /** Its own tap is as necessary as before: it is made again. */
@@ -363,13 +469,15 @@ final class InterfaceLifeIT {
 
     /** Flows are spread over both queues, and stay in order. */
     @ParameterizedTest
-    @ValueSource(strings = {"tap", "persistent tap", "af_packet"})
+    @ValueSource(strings = {"tap", "persistent tap", "af_packet", "af_xdp"})
     void shouldKeepFlowsInOrderOverTwoQueues(final String type) throws IOException, InterruptedException {
         assumeTrue(NetTool.missing() == null, NetTool.missing());
         final NetTool tool = new NetTool(folder);
-        final boolean tap = !type.equals("af_packet");
+        final boolean tap = type.endsWith("tap");
         if (!tap) {
-            addVeth();
+            addVeth("tee numrxqueues 2");
+            hub.run("ethtool", "-L", "tee", "rx", "2", "tx", "1");
+            near.run("ethtool", "-L", "eth0", "rx", "1", "tx", "2");
         } else if (type.startsWith("persistent")) {
             hub.ip("tuntap add tee mode tap multi_queue");
         }
@@ -377,7 +485,7 @@ final class InterfaceLifeIT {
                 hub,
                 folder,
                 "--port",
-                "id=t,type=" + (tap ? "tap" : "af_packet") + ",ifname=tee,queues=2",
+                "id=t,type=" + (tap ? "tap" : type) + ",ifname=tee,queues=2",
                 "--port",
                 "id=r,type=af_packet,ifname=r,queues=2",
                 "--path",

@@ -32,6 +32,9 @@ final class NetNamespace implements AutoCloseable {
         if (!Programs.exists("ip")) {
             return "ip is not installed; qemu-scripts/install.sh installs it";
         }
+        if (!Programs.exists("ethtool")) {
+            return "ethtool is not installed; qemu-scripts/install.sh installs it";
+        }
         final Shell.Result result = Shell.run(List.of("unshare", "--net", "test", "-c", "/dev/net/tun"));
         return result.status() == 0
                 ? null
@@ -73,6 +76,16 @@ final class NetNamespace implements AutoCloseable {
     void addVeth(final String device, final String peer, final NetNamespace peerNamespace) {
         ip("link add %s type veth peer name %s netns %s".formatted(device, peer, peerNamespace.name));
         ip("link set " + device + " up");
+    }
+
+    /** What leaves by this end of a veth has its checksum and fits the MTU. */
+    void sendCompleteFrames(final String device) {
+        must("ethtool", "-K", device, "tx", "off", "tso", "off");
+    }
+
+    /** Whether an XDP program is attached to it. */
+    boolean hasXdp(final String device) {
+        return ip("link show dev " + device).contains("prog/xdp");
     }
 
     void setUp(final String device, final String address) {

@@ -62,6 +62,11 @@ final class PairingCells implements AutoCloseable {
             this.left = left;
             this.right = right;
         }
+
+        /** An XDP socket has none. */
+        private boolean isPossible(final End.Kind leftKind, final End.Kind rightKind) {
+            return (!left || leftKind != End.Kind.AF_XDP) && (!right || rightKind != End.Kind.AF_XDP);
+        }
     }
 
     private final Path folder;
@@ -83,19 +88,24 @@ final class PairingCells implements AutoCloseable {
         for (final Offloads offloads : Offloads.values()) {
             for (final End.Kind left : End.Kind.values()) {
                 for (final End.Kind right : End.Kind.values()) {
-                    if (left.ordinal() <= right.ordinal()) {
+                    if (left.ordinal() <= right.ordinal() && offloads.isPossible(left, right)) {
                         final String name = "interfaces/%s-%s/offloads-%s"
                                 .formatted(left.word(), right.word(), offloads)
                                 .toLowerCase(java.util.Locale.ROOT);
                         final Cell cell =
                                 Cell.of(name, () -> pair(left, right, offloads)).within(LIMIT);
-                        cells.add(
-                                offloads == Offloads.MIXED && left == End.Kind.VHOST_USER ? cell : cell.inShortForm());
+                        cells.add(isBrief(left, right, offloads) ? cell.inShortForm() : cell);
                     }
                 }
             }
         }
         return cells;
+    }
+
+    private static boolean isBrief(final End.Kind left, final End.Kind right, final Offloads offloads) {
+        return right == End.Kind.AF_XDP
+                ? offloads == Offloads.MIXED || left == End.Kind.AF_XDP
+                : offloads != Offloads.MIXED || left != End.Kind.VHOST_USER;
     }
 
     private End end(final End.Kind kind, final String side, final boolean offloads) throws IOException {
