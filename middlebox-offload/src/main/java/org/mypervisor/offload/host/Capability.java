@@ -6,12 +6,12 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.stream.Collectors;
 
-/** What the kernel lets this process do, capabilities(7). */
+/** What the kernel lets this process do with XDP sockets and programs, capabilities(7). */
 enum Capability {
     NET_ADMIN(12),
     NET_RAW(13),
     SYS_ADMIN(21),
-    /** Linux 5.8; SYS_ADMIN includes it. */
+    /** Linux 5.8. */
     BPF(39);
 
     private static final String LINE = "CapEff:";
@@ -31,8 +31,9 @@ enum Capability {
                 .collect(Collectors.joining(", "));
     }
 
+    /** For programs SYS_ADMIN does instead of the two others. */
     private boolean isIn(final long set) {
-        return (set >>> bit & 1) != 0 || this == BPF && SYS_ADMIN.isIn(set);
+        return (set >>> bit & 1) != 0 || (this == BPF || this == NET_ADMIN) && SYS_ADMIN.isIn(set);
     }
 
     private static long effective() {

@@ -49,6 +49,8 @@ final class NetDevice {
     /** struct ethtool_channels { …; u32 rx_count, tx_count, other_count, combined_count; } */
     private static final int RX_COUNT_OFFSET = 20;
 
+    private static final int TX_COUNT_OFFSET = 24;
+
     private static final int COMBINED_COUNT_OFFSET = 32;
 
     private static final int NO_ANSWER = -1;
@@ -137,11 +139,20 @@ final class NetDevice {
 
     /** Queues on which frames arrive; 0 when its driver does not say. */
     static int receiveQueues(final String name) {
+        return queues(name, RX_COUNT_OFFSET);
+    }
+
+    /** Queues by which frames leave; 0 when its driver does not say. */
+    static int sendQueues(final String name) {
+        return queues(name, TX_COUNT_OFFSET);
+    }
+
+    private static int queues(final String name, final int offset) {
         final long answer = ethtool(name, ETHTOOL_GCHANNELS);
         try {
             return answer == 0
                     ? 0
-                    : (int) (RawMemory.le32(answer + RX_COUNT_OFFSET) + RawMemory.le32(answer + COMBINED_COUNT_OFFSET));
+                    : (int) (RawMemory.le32(answer + offset) + RawMemory.le32(answer + COMBINED_COUNT_OFFSET));
         } finally {
             free(answer);
         }

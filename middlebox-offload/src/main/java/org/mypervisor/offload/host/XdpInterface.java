@@ -55,10 +55,12 @@ public final class XdpInterface extends HostInterface {
             throw error("its frames have no Ethernet headers");
         }
         checkMtu();
-        final int there = NetDevice.receiveQueues(name());
+        // A socket on a queue that has only one of the two directions would wait for ever in the other.
+        final int there = Math.min(NetDevice.receiveQueues(name()), NetDevice.sendQueues(name()));
         if (there != 0 && firstQueue + queues > there) {
             throw error("there is no queue " + (firstQueue + queues - 1) + ": it has " + there
-                    + " to receive, counted from 0 ('ethtool -l " + name() + "'; 'ethtool -L' may give it more)");
+                    + " to receive and to send, counted from 0 ('ethtool -l " + name()
+                    + "'; 'ethtool -L' may give it more)");
         }
         // Down or not: what may not be done is known before it is to be done.
         try {

@@ -86,12 +86,12 @@ final class InterfaceLifeIT {
 
     /** Makes the interface of an af_packet or af_xdp port, and its other end. */
     private void addVeth() {
-        addVeth("tee");
+        addVeth("");
     }
 
-    /** @param tee with the options that {@code ip link add} takes */
-    private void addVeth(final String tee) {
-        hub.ip("link add %s type veth peer name eth0 numtxqueues 2 netns %s".formatted(tee, near.name()));
+    /** @param options of either end, as {@code ip link add} takes them */
+    private void addVeth(final String options) {
+        hub.ip("link add name tee %s type veth peer name eth0 %s netns %s".formatted(options, options, near.name()));
         hub.ip("link set tee up");
         near.sendCompleteFrames("eth0");
         near.setUp("eth0", NEAR);
@@ -202,7 +202,7 @@ final class InterfaceLifeIT {
         reach(near);
         hub.ip("link set tee netns " + near.name());
         await("t", "down");
-        assertEquals(1, logged("interface tee is gone"));
+        Waiting.until("a log line", Duration.ofSeconds(5), () -> logged("interface tee is gone") == 1);
         Waiting.until("its program is gone", Duration.ofSeconds(5), () -> !near.hasXdp("tee"));
         near.ip("link set tee netns " + hub.name());
         hub.ip("link set tee up");
@@ -253,6 +253,8 @@ final class InterfaceLifeIT {
     @Test
     void shouldSayWhatThePeerOfItsVethHasToDo() throws IOException, InterruptedException {
         hub.ip("link add tee type veth peer name eet");
+        hub.ip("link set tee up");
+        hub.ip("link set eet up");
         start(XDP);
         assertEquals(1, logged("ethtool -K eet tx off tso off"), backend.log());
         backend.stop();
@@ -475,9 +477,7 @@ final class InterfaceLifeIT {
         final NetTool tool = new NetTool(folder);
         final boolean tap = type.endsWith("tap");
         if (!tap) {
-            addVeth("tee numrxqueues 2");
-            hub.run("ethtool", "-L", "tee", "rx", "2", "tx", "1");
-            near.run("ethtool", "-L", "eth0", "rx", "1", "tx", "2");
+            addVeth("numrxqueues 2 numtxqueues 2");
         } else if (type.startsWith("persistent")) {
             hub.ip("tuntap add tee mode tap multi_queue");
         }
