@@ -8,7 +8,7 @@
 # through a filter of 100 rules (pcap -> filter -> af_packet), and by ours without one. What arrived is counted by the far
 # end of the pair, over the middle of each run. The last lines are medians, in million frames a second and in CPU time of the
 # sender a frame, which a busy machine disturbs less, and the ratios ours/tcpreplay. Ends with status 1 when ours with the
-# filter sends less. Root only: it makes a network namespace.
+# filter sends less. Each round takes the three in another order. Root only: it makes a network namespace.
 set -euo pipefail
 # shellcheck source=../../qemu-scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../qemu-scripts/lib.sh"
@@ -64,7 +64,7 @@ cpu_nanos() { cat "/proc/$1/task/"*/schedstat | awk '{ sum += $1 } END { printf 
 # measure PID: prints million frames a second that arrive while it sends, and what one costs it in nanoseconds of CPU time.
 measure() {
     local before after began ended cpu
-    sleep 2 # the JIT is done, the caches are warm
+    sleep 4 # the JIT is done, the caches are warm
     before=$(arrived) began=$(date +%s%N) cpu=$(cpu_nanos "$1")
     sleep "$seconds"
     after=$(arrived) ended=$(date +%s%N) cpu=$(($(cpu_nanos "$1") - cpu))
@@ -88,12 +88,17 @@ run_ours() { # CAPTURE PATH
 # median COLUMN FILE
 median() { awk -v c="$1" '{ print $c }' "$2" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
-status=0 table=()
+run_filter() { run_ours "$1" "in -> filter(rules=$WORK/rules) -> out"; } # CAPTURE
+
+run_plain() { run_ours "$1" "in -> out"; } # CAPTURE
+
+wires=(tcpreplay filter plain) status=0 table=()
 for frames in 64 imix; do
     for ((round = 1; round <= rounds; round++)); do
-        run_tcpreplay "$WORK/$frames.pcap" >> "$WORK/tcpreplay-$frames"
-        run_ours "$WORK/$frames.pcap" "in -> filter(rules=$WORK/rules) -> out" >> "$WORK/filter-$frames"
-        run_ours "$WORK/$frames.pcap" "in -> out" >> "$WORK/plain-$frames"
+        for ((turn = 0; turn < 3; turn++)); do
+            who=${wires[(turn + round) % 3]}
+            "run_$who" "$WORK/$frames.pcap" >> "$WORK/$who-$frames"
+        done
         progress "$frames, round $round: $(tail -qn 1 "$WORK"/{tcpreplay,filter,plain}-"$frames" | paste -sd '|')"
     done
     for column in 1 2; do

@@ -3,8 +3,9 @@
  *
  *   net tcp-recv PORT                    takes connections; answers each at its end with "BYTES HASH"
  *   net tcp-send IP PORT BYTES           sends random bytes, prints "BYTES HASH" of them; status 1 if other ones arrived
- *   net udp-recv PORT                    until SIGTERM, and then until none comes for a while; prints "ready" when it
- *                                        begins and "GOOD BAD MISORDERED FLOWS" in the end
+ *   net udp-recv PORT [WANTED]           until SIGTERM, and then until none comes for a while, a longer one while there
+ *                                        are fewer than WANTED; prints "ready" when it begins and "GOOD BAD MISORDERED
+ *                                        FLOWS" in the end
  *   net udp-send IP PORT FLOWS COUNT LENGTH PAUSE_US
  *                                        COUNT datagrams from each of FLOWS sockets in turn, a pause after each turn
  *   net frames OUT IN                    for each line "1 HEADER FRAME" on standard input (hexadecimal; HEADER is the
@@ -39,8 +40,9 @@ enum { CHUNK = 1 << 16, MAX_FLOWS = 4096, HEADER = 10, MAX_FRAME = 70000 };
 /* For the first frame, and for the silence behind the last one. */
 enum { FIRST_MS = 1000, SILENCE_MS = 20 };
 
-/* For datagrams that are under way, perhaps through an emulated guest. */
-enum { LINGER_MS = 250 };
+/* For datagrams that are under way, perhaps through an emulated guest; and for those that must come, even if a CPU of a
+ * virtual machine stands still for a while. */
+enum { LINGER_MS = 250, WANTED_MS = 5000, END_SECONDS = 10 };
 
 static volatile sig_atomic_t stopped;
 static void stop(int signal) { (void)signal; stopped = 1; }
@@ -140,7 +142,7 @@ static void fill(uint8_t *datagram, size_t length, uint32_t flow, uint32_t numbe
     for (size_t i = 8; i < length; i++) datagram[i] = (uint8_t)next(&state);
 }
 
-static int udp_recv(const char *port) {
+static int udp_recv(const char *port, uint64_t wanted_count) {
     static uint8_t buffer[CHUNK], wanted[CHUNK];
     static uint32_t expected[MAX_FLOWS];
     int s = bound(SOCK_DGRAM, port), size = 64 << 20;
@@ -151,12 +153,17 @@ static int udp_recv(const char *port) {
     printf("ready\n");
     fflush(stdout);
     uint64_t good = 0, bad = 0, misordered = 0, flows = 0;
+    time_t end = 0;
     for (;;) {
         struct pollfd p = {.fd = s, .events = POLLIN};
-        if (poll(&p, 1, stopped ? LINGER_MS : 100) <= 0) {
-            if (stopped) break;
-            continue;
-        }
+        int ending = stopped, linger = good + bad < wanted_count ? WANTED_MS : LINGER_MS;
+        int ready = poll(&p, 1, ending ? linger : 100);
+        /* The signal that ends us interrupts this: no silence yet. */
+        if (ready == 0 && ending) break;
+        /* Frames that go in circles never end. */
+        if (ending && end == 0) end = time(NULL) + END_SECONDS;
+        if (ending && time(NULL) > end) break;
+        if (ready <= 0) continue;
         ssize_t n = recv(s, buffer, sizeof buffer, MSG_DONTWAIT);
         if (n < 0) continue;
         uint32_t flow = MAX_FLOWS, number = 0;
@@ -284,7 +291,8 @@ int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     if (strcmp(mode, "tcp-recv") == 0 && argc == 3) tcp_recv(argv[2]);
     if (strcmp(mode, "tcp-send") == 0 && argc == 5) return tcp_send(argv[2], argv[3], argv[4]);
-    if (strcmp(mode, "udp-recv") == 0 && argc == 3) return udp_recv(argv[2]);
+    if (strcmp(mode, "udp-recv") == 0 && argc == 3) return udp_recv(argv[2], 0);
+    if (strcmp(mode, "udp-recv") == 0 && argc == 4) return udp_recv(argv[2], strtoull(argv[3], NULL, 10));
     if (strcmp(mode, "udp-send") == 0 && argc == 8) return udp_send(argv + 2);
     if (strcmp(mode, "frames") == 0 && argc == 4) return frames(argv[2], argv[3]);
     fprintf(stderr, "wrong arguments; the comment on top of net.c is the help\n");

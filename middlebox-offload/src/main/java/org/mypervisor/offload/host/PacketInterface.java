@@ -152,7 +152,7 @@ public final class PacketInterface extends HostInterface {
             if (queues > 1) {
                 group = join(socket, group);
             }
-            final PacketSender sender = new PacketSender(sendSocket(), negotiated(), losses());
+            final PacketSender sender = new PacketSender(sendSocket(socket), negotiated(), losses());
             senders.add(sender);
             made.add(new HostQueue(sender, -1));
             made.add(new HostQueue(ring, socket));
@@ -162,9 +162,14 @@ public final class PacketInterface extends HostInterface {
 
     /**
      * Frames leave by a socket of their own, which receives nothing: for each frame that the kernel is done with, it wakes
-     * whoever polls the socket that sent it, and a worker polls the one that receives.
+     * whoever polls the socket that sent it, and a worker polls the one that receives. But a group of sockets is given what
+     * leaves, whatever its members asked for, unless one of them sent it: then each sends for itself.
      */
-    private int sendSocket() throws IOException {
+    private int sendSocket(final int receiving) throws IOException {
+        if (queues > 1) {
+            enlarge(receiving, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
+            return receiving;
+        }
         final int socket = socket();
         sendSockets.add(socket);
         set(socket, "PACKET_VNET_HDR", PACKET_VNET_HDR, 1);

@@ -17,6 +17,11 @@ final class XdpSender extends BufferQueue {
     private static final int MSG_DONTWAIT = 0x40;
     private static final int DOWN = Errno.ENETDOWN.intValue();
     private static final int UNBOUND = Errno.ENXIO.intValue();
+    private static final int AGAIN = Errno.EAGAIN.intValue();
+    private static final int DROPPED = Errno.EBUSY.intValue();
+
+    /** Frames that the kernel copies and sends in one call. */
+    private static final int BATCH = 32;
 
     private final XdpSocket socket;
     private final XdpRing ring;
@@ -130,25 +135,37 @@ final class XdpSender extends BufferQueue {
         collect();
     }
 
-    /** Tells the kernel until it has taken all frames or takes no more; one call does for a burst unless something is wrong. */
+    /**
+     * Tells the kernel until it has taken all frames or takes no more. Where it copies, one call takes {@link #BATCH} and
+     * answers EAGAIN if there are more. The ring does not show that progress: the kernel publishes its index when it runs
+     * out of entries that it knows of. So calls are counted instead.
+     */
     private void kick(final boolean whole) {
         waiting = false;
-        int before = Integer.MAX_VALUE;
+        int calls = ring.pending() / BATCH + 1;
+        int dropped = 0;
         while (LIBC.send(socket.fd(), 0, 0, MSG_DONTWAIT) < 0) {
             final int errno = Libc.lastErrno();
+            if (errno == DROPPED && dropped < XdpSocket.SEND_FRAMES) {
+                // It took one more, which came to nothing, and left the others. Which one, nobody says.
+                losses.lost((int) RawMemory.le32(ring.entry(-1) + XdpSocket.LENGTH_OFFSET), false, whole);
+                dropped++;
+                continue;
+            }
+            calls--;
+            if (errno == AGAIN && calls > 0) {
+                continue;
+            }
             final int left = ring.pending();
             if (left == 0) {
                 break;
             }
-            if (left >= before) {
-                if (errno == DOWN || errno == UNBOUND) {
-                    writeOff(left, whole);
-                } else {
-                    waiting = true;
-                }
-                return;
+            if (errno == DOWN || errno == UNBOUND) {
+                writeOff(left, whole);
+            } else {
+                waiting = true;
             }
-            before = left;
+            return;
         }
         lost = 0;
     }

@@ -89,9 +89,9 @@ final class InterfaceLifeIT {
         addVeth("");
     }
 
-    /** @param options of either end, as {@code ip link add} takes them */
+    /** @param options of either end, as {@code ip link add} takes them, each behind a blank */
     private void addVeth(final String options) {
-        hub.ip("link add name tee %s type veth peer name eth0 %s netns %s".formatted(options, options, near.name()));
+        hub.ip("link add name tee%s type veth peer name eth0%s netns %s".formatted(options, options, near.name()));
         hub.ip("link set tee up");
         near.sendCompleteFrames("eth0");
         near.setUp("eth0", NEAR);
@@ -477,7 +477,7 @@ final class InterfaceLifeIT {
         final NetTool tool = new NetTool(folder);
         final boolean tap = type.endsWith("tap");
         if (!tap) {
-            addVeth("numrxqueues 2 numtxqueues 2");
+            addVeth(" numrxqueues 2 numtxqueues 2");
         } else if (type.startsWith("persistent")) {
             hub.ip("tuntap add tee mode tap multi_queue");
         }

@@ -67,7 +67,12 @@ final class NetTool {
 
     /** Receives UDP until {@link #datagrams}. */
     Running udpReceiver(final NetNamespace namespace, final int port) throws IOException {
-        final Running receiver = start(namespace, "udp-recv", Integer.toString(port));
+        return udpReceiver(namespace, port, 0);
+    }
+
+    /** Waits longer in the end while fewer than that have come: late is not lost. */
+    Running udpReceiver(final NetNamespace namespace, final int port, final int wanted) throws IOException {
+        final Running receiver = start(namespace, "udp-recv", Integer.toString(port), Integer.toString(wanted));
         assertEquals("ready", receiver.readLine());
         return receiver;
     }

@@ -224,11 +224,11 @@ final class PairingCells implements AutoCloseable {
                 final int port,
                 final int expected)
                 throws IOException {
-            try (NetTool.Running receiver = tool.udpReceiver(to, port)) {
+            try (NetTool.Running receiver = tool.udpReceiver(to, port, expected)) {
                 final int flows = 4;
                 tool.sendUdp(from, address, port, flows, DATAGRAMS / flows, DATAGRAM_LENGTH, flows * PAUSE_MICROS);
                 final NetTool.Datagrams got = NetTool.datagrams(receiver);
-                assertEquals(new NetTool.Datagrams(expected, 0, 0, expected == 0 ? 0 : flows), got);
+                assertEquals(new NetTool.Datagrams(expected, 0, 0, expected == 0 ? 0 : flows), got, this::stats);
             }
         }
 
