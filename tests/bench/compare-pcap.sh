@@ -9,6 +9,7 @@
 # end of the pair, over the middle of each run. The last lines are medians, in million frames a second and in CPU time of the
 # sender a frame, which a busy machine disturbs less, and the ratios ours/tcpreplay. Ends with status 1 when ours with the
 # filter sends less. Each round takes the three in another order. Root only: it makes a network namespace.
+# shellcheck disable=SC2317 # the wires are called by their names
 set -euo pipefail
 # shellcheck source=../../qemu-scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../qemu-scripts/lib.sh"
