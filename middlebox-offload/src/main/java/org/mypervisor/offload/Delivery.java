@@ -105,6 +105,13 @@ final class Delivery {
         bytes += frameLength;
     }
 
+    /** Many frames have gone without having waited. */
+    void sent(final int frameCount, final long frameBytes) {
+        congested = false;
+        frames += frameCount;
+        bytes += frameBytes;
+    }
+
     private int waitOrDrop() {
         if (congested) {
             return DropReason.NO_BUFFER.ordinal();

@@ -1,5 +1,6 @@
 package org.mypervisor.offload;
 
+import org.mypervisor.virtqueue.BufferBurst;
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
 import org.mypervisor.virtqueue.RingFault;
@@ -17,7 +18,7 @@ import org.mypervisor.virtqueue.RunningQueue;
  */
 final class Wire {
     /** Frames a turn: few enough to keep latency and cache footprint low, enough to share the cost of publishing. */
-    static final int BURST = 32;
+    static final int BURST = BufferBurst.MOST;
 
     /** The longest frame a driver can have: 64 KiB behind an Ethernet header with tags. */
     static final int MAX_FRAME = 65_589;
@@ -32,6 +33,7 @@ final class Wire {
     private final Packet packet = new Packet();
     private final Delivery delivery;
     private final UnfinishedFrame unfinished;
+    private final Burst burst;
 
     /** The ring whose next chain is loaded and judged below, or null when none is. */
     private BufferQueue loadedFrom;
@@ -60,6 +62,7 @@ final class Wire {
         this.path = path;
         this.elements = elements;
         this.delivery = new Delivery(ends.destination(), ends.waitNanos());
+        this.burst = new Burst(elements);
         this.unfinished = new UnfinishedFrame(ends.destination(), delivery);
     }
 
@@ -87,12 +90,38 @@ final class Wire {
         gate = ends.gate();
         delivery.beginTurn();
         unfinished.beginTurn();
-        int done = 0;
+        int done = isUsual(from, to) ? forwardBurst(from, to, count) : 0;
         while (done < count && forwardNext(from, to)) {
             done++;
         }
         settle(source, sink);
         return unfinished.hasProgress() ? Math.max(done, 1) : done;
+    }
+
+    /** Whether frames may go many at once. */
+    private boolean isUsual(final BufferQueue from, final BufferQueue to) {
+        return gate == Element.PASS && loadedFrom != from && to != null && from.burst() != null && to.burst() != null;
+    }
+
+    private int forwardBurst(final BufferQueue from, final BufferQueue to, final int most) {
+        final int taken = burst.forward(from, to, most, source.hasHostOffloads());
+        if (taken != 0) {
+            frames += taken;
+            frameBytes += burst.takenBytes();
+            delivery.sent(burst.sent(), burst.sentBytes());
+            if (burst.sent() != taken) {
+                countDrops(taken);
+            }
+        }
+        return taken;
+    }
+
+    private void countDrops(final int taken) {
+        for (int i = 0; i < taken; i++) {
+            if (burst.verdict(i) != Element.PASS) {
+                ends.countDrop(burst.verdict(i), path);
+            }
+        }
     }
 
     /** Takes the next frame to its end; false when it has to wait or the source ring broke. */
@@ -168,10 +197,11 @@ final class Wire {
         if (isUnfinished && elements.length != 0 && !unfinished.settleJudged(chain, netHdrSize, packet)) {
             return UnfinishedFrame.REFUSED;
         }
-        return judge(packet);
+        return judge(elements, packet);
     }
 
-    private int judge(final Packet judged) {
+    /** {@link Element#PASS} if all elements say so, else the first other verdict. */
+    static int judge(final Element[] elements, final Packet judged) {
         for (final Element element : elements) {
             final int elementVerdict = element.process(judged);
             if (elementVerdict != Element.PASS) {
@@ -229,7 +259,7 @@ final class Wire {
         final BufferQueue to = sink == null ? null : sink.queue();
         int fate = ends.gateWhateverTheSource();
         if (fate == Element.PASS) {
-            fate = judge(own);
+            fate = judge(elements, own);
         }
         if (fate == Element.PASS) {
             fate = delivery.begin(to, own.frameLength());

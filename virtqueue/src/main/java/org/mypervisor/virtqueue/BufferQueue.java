@@ -76,6 +76,28 @@ public abstract class BufferQueue {
      */
     public abstract int available(int most);
 
+    /** The list that {@link #look} fills, or null when this queue's chains have to be looked at one by one. */
+    public BufferBurst burst() {
+        return null;
+    }
+
+    /**
+     * Looks at the next chains and notes in {@link #burst} those that are of the usual kind, up to the first that is not.
+     * Changes nothing, and has nothing to do with the list of buffers of {@link #newChain}.
+     *
+     * @param most 0 up to {@link BufferBurst#MOST}
+     * @return how many
+     */
+    public int look(final int most) {
+        return 0;
+    }
+
+    /**
+     * Completes the first so many of the chains just looked at, each filled as noted in {@link #burst}: as
+     * {@link #complete}.
+     */
+    public void completeBurst(final int count) {}
+
     /** Goes back to the first chain that is not completed, and empties and returns the list of buffers. */
     public abstract BufferList newChain();
 

@@ -16,7 +16,7 @@ public final class DescriptorChain extends BufferList {
      * A list of more bytes than this is refused: the largest frame is 64 KiB and some headers, and drivers with one
      * buffer for all have a little more. It bounds what {@link #isWhole} costs.
      */
-    private static final int MAX_BYTES = 1 << 22;
+    static final int MAX_BYTES = 1 << 22;
 
     /**
      * Descriptors that a chain may have, however long its ring is; more are taken for a loop. QEMU's own limit. It

@@ -79,6 +79,28 @@ public final class GuestMemory {
         return 0;
     }
 
+    /** Index of the region that an address is in, or -1. */
+    int regionOf(final long address) {
+        for (int i = 0; i < gpa.length; i++) {
+            if (Long.compareUnsigned(address - gpa[i], size[i]) < 0) {
+                return i;
+            }
+        }
+        return -1;
+    }
+
+    long regionGpa(final int region) {
+        return gpa[region];
+    }
+
+    long regionSize(final int region) {
+        return size[region];
+    }
+
+    long regionHost(final int region) {
+        return host[region];
+    }
+
     private long translate(final long[] starts, final long address, final long length) {
         for (int i = 0; i < starts.length; i++) {
             // An address below the start becomes a huge unsigned offset, so one comparison covers both ends.

@@ -20,6 +20,11 @@ final class PackedDesc {
     static final int VIRTQ_DESC_F_AVAIL = 1 << 7;
     static final int VIRTQ_DESC_F_USED = 1 << 15;
 
+    static final int LAP_MASK = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
+
+    /** Flags of which kind a descriptor is, and whether it is available; others mean nothing. */
+    static final int KIND_MASK = VirtqDesc.KIND_MASK | LAP_MASK;
+
     private PackedDesc() {}
 
     static long addr(final long desc) {
@@ -80,6 +85,11 @@ final class PackedDesc {
     /** virtio 1.2 §2.8.1: available in the lap with this wrap counter. */
     static boolean isAvailable(final int flags, final boolean wrap) {
         return availBit(flags) == wrap && usedBit(flags) != wrap;
+    }
+
+    /** What {@link #LAP_MASK} shows of the flags of a descriptor that is available in the lap with this wrap counter. */
+    static int availableFlags(final boolean wrap) {
+        return wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
     }
 
     /** virtio 1.2 §2.8.1: used in the lap with this wrap counter. */

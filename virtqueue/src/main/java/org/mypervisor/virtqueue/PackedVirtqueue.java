@@ -15,6 +15,9 @@ public final class PackedVirtqueue extends Virtqueue {
     private static final int ID_MASK = 0xFFFF;
     private static final int COUNT_SHIFT = 16;
 
+    /** Of a token: the chain has one descriptor. */
+    private static final int SINGLE = 1 << COUNT_SHIFT;
+
     private final long desc;
     private final long driverEvent;
     private final long deviceEvent;
@@ -40,6 +43,9 @@ public final class PackedVirtqueue extends Virtqueue {
     private int unpublished;
     /** The same up to {@link #next}. */
     private int unpublishedCompleted;
+
+    /** Chains completed and not published. */
+    private int unpublishedChains;
 
     /** Where the first chain begins that is not published. */
     private int published;
@@ -152,6 +158,51 @@ public final class PackedVirtqueue extends Virtqueue {
     }
 
     @Override
+    public int look(final int most) {
+        // A driver that goes on around a ring that is full must not make us do so.
+        final int count = fault() == null ? Math.min(most, size - unpublishedCompleted) : 0;
+        final BufferBurst found = burst;
+        int kind = found.flags() | PackedDesc.availableFlags(wrap);
+        int slot = next;
+        int done = 0;
+        for (; done < count; done++) {
+            final long address = address(slot);
+            final long word = PackedDesc.lenIdFlagsAcquire(address);
+            if ((PackedDesc.flags(word) & PackedDesc.KIND_MASK) != kind
+                    || !found.set(done, PackedDesc.addr(address), PackedDesc.len(word), SINGLE | PackedDesc.id(word))) {
+                break;
+            }
+            if (++slot == size) {
+                slot = 0;
+                kind ^= PackedDesc.LAP_MASK;
+            }
+        }
+        return found.end(done);
+    }
+
+    @Override
+    public void completeBurst(final int count) {
+        final BufferBurst done = burst;
+        int slot = next;
+        boolean lap = wrap;
+        for (int i = 0; i < count; i++) {
+            final int token = done.token(i);
+            final int len = done.written(i);
+            usedWords[slot] = PackedDesc.word(len, token & ID_MASK, PackedDesc.usedFlags(lap, len));
+            chains[slot] = token;
+            if (++slot == size) {
+                slot = 0;
+                lap = !lap;
+            }
+        }
+        next = slot;
+        wrap = lap;
+        unpublishedCompleted += count;
+        unpublishedChains += count;
+        unpublished = unpublishedCompleted;
+    }
+
+    @Override
     public DescriptorChain newChain() {
         cursor = next;
         cursorWrap = wrap;
@@ -194,6 +245,7 @@ public final class PackedVirtqueue extends Virtqueue {
             markSkipped(count);
         }
         unpublishedCompleted += count;
+        unpublishedChains++;
         next += count;
         if (next >= size) {
             next -= size;
@@ -224,18 +276,38 @@ public final class PackedVirtqueue extends Virtqueue {
             return;
         }
         final int first = published;
+        if (unpublishedChains == unpublishedCompleted) {
+            putSingles(first, unpublishedChains);
+        } else {
+            putChains(first);
+        }
+        PackedDesc.putLenIdFlagsRelease(address(first), usedWords[first]);
+        // A fault of another ring may interrupt us; then this is not done once more.
+        published = next;
+        unpublished -= unpublishedCompleted;
+        unpublishedCompleted = 0;
+        unpublishedChains = 0;
+        if (next == gapStart) {
+            skipGap();
+        }
+    }
+
+    /** Shows all used descriptors but the first, where each chain has one. */
+    private void putSingles(final int first, final int count) {
+        int slot = first;
+        for (int i = 1; i < count; i++) {
+            if (++slot == size) {
+                slot = 0;
+            }
+            PackedDesc.putLenIdFlags(address(slot), usedWords[slot]);
+        }
+    }
+
+    private void putChains(final int first) {
         int slot = following(first);
         for (int left = unpublishedCompleted - countAt(first); left > 0; slot = following(slot)) {
             PackedDesc.putLenIdFlags(address(slot), usedWords[slot]);
             left -= countAt(slot);
-        }
-        PackedDesc.putLenIdFlagsRelease(address(first), usedWords[first]);
-        // A fault of another ring may interrupt us; then this is not done once more.
-        published = slot;
-        unpublished -= unpublishedCompleted;
-        unpublishedCompleted = 0;
-        if (next == gapStart) {
-            skipGap();
         }
     }
 
@@ -298,6 +370,7 @@ public final class PackedVirtqueue extends Virtqueue {
                 && probe.isReadable(driverEvent, PackedEvent.SIZE)
                 && probe.isWritable(deviceEvent, PackedEvent.SIZE)
                 && descriptors.isWhole(probe)
-                && chain.isWhole(probe);
+                && chain.isWhole(probe)
+                && burst.isWhole(probe);
     }
 }

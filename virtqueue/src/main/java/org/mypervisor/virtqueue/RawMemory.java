@@ -20,7 +20,7 @@ public final class RawMemory {
     private static final Memory MEMORY = OS.memory();
 
     /**
-     * Up to this many bytes an inlined loop of 8-byte moves beats the call into the JVM's copy stub.
+     * Up to this many bytes inlined moves of 8 bytes beat the call into the JVM's copy stub.
      */
     private static final int SHORT_COPY_MAX = 192;
 
@@ -127,13 +127,36 @@ public final class RawMemory {
     }
 
     /**
-     * Copies {@code length} bytes; the ranges must not overlap.
+     * Copies {@code length} bytes; the ranges must not overlap. The last bytes may be copied twice, so that no branch
+     * depends on the length's lowest bits.
      */
     public static void copy(final long from, final long to, final int length) {
         if (length > SHORT_COPY_MAX) {
             MEMORY.copyMemory(from, to, length);
             return;
         }
+        if (length >= 32) {
+            for (int done = 0; done < length - 32; done += 32) {
+                copy32(from + done, to + done);
+            }
+            copy32(from + length - 32, to + length - 32);
+        } else {
+            copyTiny(from, to, length);
+        }
+    }
+
+    private static void copy32(final long from, final long to) {
+        final long first = MEMORY.readLong(from);
+        final long second = MEMORY.readLong(from + 8);
+        final long third = MEMORY.readLong(from + 16);
+        final long fourth = MEMORY.readLong(from + 24);
+        MEMORY.writeLong(to, first);
+        MEMORY.writeLong(to + 8, second);
+        MEMORY.writeLong(to + 16, third);
+        MEMORY.writeLong(to + 24, fourth);
+    }
+
+    private static void copyTiny(final long from, final long to, final int length) {
         int done = 0;
         for (; done <= length - 8; done += 8) {
             MEMORY.writeLong(to + done, MEMORY.readLong(from + done));

@@ -82,6 +82,38 @@ public final class SplitVirtqueue extends Virtqueue {
     }
 
     @Override
+    public int look(final int most) {
+        final int known = (availIdx - next) & 0xFFFF;
+        final int count = Math.min(known >= most && fault() == null ? known : refreshAvailable(), most);
+        final BufferBurst found = burst;
+        final int kind = found.flags();
+        int done = 0;
+        for (; done < count; done++) {
+            final int head = VirtqAvail.head(avail, (next + done) & mask);
+            // Unsigned: a load from a page that is gone leaves anything in its register, even a negative le16.
+            if (Integer.compareUnsigned(head, size) >= 0) {
+                break;
+            }
+            final long address = desc + (long) head * VirtqDesc.SIZE;
+            final long word = VirtqDesc.lenFlagsNext(address);
+            if ((VirtqDesc.flags(word) & VirtqDesc.KIND_MASK) != kind
+                    || !found.set(done, VirtqDesc.addr(address), VirtqDesc.len(word), head)) {
+                break;
+            }
+        }
+        return found.end(done);
+    }
+
+    @Override
+    public void completeBurst(final int count) {
+        final BufferBurst done = burst;
+        for (int i = 0; i < count; i++) {
+            VirtqUsed.putElement(used, (next + i) & mask, done.token(i), done.written(i));
+        }
+        next = (next + count) & 0xFFFF;
+    }
+
+    @Override
     public DescriptorChain newChain() {
         cursor = next;
         chain.clear();
@@ -167,6 +199,7 @@ public final class SplitVirtqueue extends Virtqueue {
                 && probe.isReadable(avail, VirtqAvail.size(size, eventIdx))
                 && probe.isWritable(used, VirtqUsed.size(size, eventIdx))
                 && descriptors.isWhole(probe)
-                && chain.isWhole(probe);
+                && chain.isWhole(probe)
+                && burst.isWhole(probe);
     }
 }

@@ -21,6 +21,9 @@ final class VirtqDesc {
     static final int VIRTQ_DESC_F_WRITE = 2;
     static final int VIRTQ_DESC_F_INDIRECT = 4;
 
+    /** The flags that say what kind of descriptor it is; others mean nothing. */
+    static final int KIND_MASK = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT;
+
     private VirtqDesc() {}
 
     static long addr(final long desc) {

@@ -10,11 +10,18 @@ package org.mypervisor.virtqueue;
 public abstract sealed class Virtqueue extends BufferQueue permits SplitVirtqueue, PackedVirtqueue {
     final boolean eventIdx;
     final DescriptorChain chain;
+    final BufferBurst burst;
 
     Virtqueue(final GuestMemory memory, final VringLayout layout) {
         super(layout.size(), layout.features());
         eventIdx = VirtioFeatures.has(layout.features(), VirtioFeatures.VIRTIO_F_EVENT_IDX);
         chain = new DescriptorChain(memory, size, layout.writable());
+        burst = new BufferBurst(memory, layout.writable());
+    }
+
+    @Override
+    public final BufferBurst burst() {
+        return burst;
     }
 
     /**

@@ -1,0 +1,182 @@
+package org.mypervisor.offload;
+
+import org.mypervisor.virtqueue.BufferBurst;
+import org.mypervisor.virtqueue.BufferQueue;
+import org.mypervisor.virtqueue.RawMemory;
+import org.mypervisor.virtqueue.VirtioNetHdr;
+
+/**
+ * The usual case of the hot loop: many frames at once, each in one buffer, with nothing left to do, into one receive buffer
+ * each. It goes in passes over all of them, so that each pass is a short loop and the cache misses of its frames overlap:
+ * look at both rings, judge, copy, complete. It ends before the first frame that is of another kind.
+ *
+ * <p>Both rings go on only when all frames are copied: a burst that a memory fault breaks off is done once more, all of it.
+ * One instance per wire, owned by its worker.
+ */
+final class Burst {
+    /** Turns in which nobody looks for a burst, after one had no frame of the usual kind in front. */
+    private static final int TURNS_WITHOUT = 8;
+
+    /** What asks for something in the first bytes of a header, virtio 1.2 §5.1.6: NEEDS_CSUM, and all of gso_type. */
+    private static final long REQUEST_MASK = 0xFF01;
+
+    private final Element[] elements;
+    private final Packet[] packets;
+    private final int[] verdicts = new int[BufferBurst.MOST];
+    private int without;
+    private int sent;
+    private long takenBytes;
+    private long sentBytes;
+
+    Burst(final Element[] elements) {
+        this.elements = elements;
+        packets = new Packet[elements.length == 0 ? 0 : BufferBurst.MOST];
+        for (int i = 0; i < packets.length; i++) {
+            packets[i] = new Packet();
+        }
+    }
+
+    /** Of the frames last taken, those that passed. */
+    int sent() {
+        return sent;
+    }
+
+    /** Bytes of the frames last taken, without their headers. */
+    long takenBytes() {
+        return takenBytes;
+    }
+
+    long sentBytes() {
+        return sentBytes;
+    }
+
+    /** Of a frame last taken, if not all passed: as {@link Element#process}. */
+    int verdict(final int index) {
+        return verdicts[index];
+    }
+
+    /**
+     * Takes frames to their end.
+     *
+     * @param most to take, up to {@link BufferBurst#MOST}
+     * @param mayRequest whether the source's driver may leave something to do in a frame's header
+     * @return how many were taken
+     */
+    int forward(final BufferQueue from, final BufferQueue to, final int most, final boolean mayRequest) {
+        if (without != 0) {
+            without--;
+            return 0;
+        }
+        final int looked = from.look(most);
+        final int found = to.look(looked);
+        int taken = fitting(from, to, found);
+        if (mayRequest) {
+            taken = plain(from.burst(), taken);
+        }
+        if (taken == 0) {
+            // If only receive buffers were missing the next turn may have them.
+            without = looked == 0 || found != 0 ? TURNS_WITHOUT : 0;
+            return 0;
+        }
+        if (elements.length == 0) {
+            copy(from, to, taken);
+        } else {
+            judge(from, taken);
+            copyJudged(to, from, taken);
+        }
+        to.completeBurst(sent);
+        from.completeBurst(taken);
+        return taken;
+    }
+
+    /** How many of the first frames have a legal length and fit any of the receive buffers. */
+    private static int fitting(final BufferQueue from, final BufferQueue to, final int count) {
+        final BufferBurst source = from.burst();
+        final BufferBurst sink = to.burst();
+        int room = from.netHdrSize() + Wire.MAX_FRAME;
+        for (int i = 0; i < count; i++) {
+            room = Math.min(room, sink.length(i) - to.netHdrSize() + from.netHdrSize());
+        }
+        for (int i = 0; i < count; i++) {
+            if (source.length(i) <= from.netHdrSize() || source.length(i) > room) {
+                return i;
+            }
+        }
+        return count;
+    }
+
+    /** How many of the first frames ask for nothing. Their headers are not read again. */
+    private static int plain(final BufferBurst source, final int count) {
+        for (int i = 0; i < count; i++) {
+            if ((RawMemory.le64(source.address(i)) & REQUEST_MASK) != 0) {
+                return i;
+            }
+        }
+        return count;
+    }
+
+    private void copy(final BufferQueue from, final BufferQueue to, final int count) {
+        final BufferBurst source = from.burst();
+        final BufferBurst sink = to.burst();
+        final int fromHdrSize = from.netHdrSize();
+        final int toHdrSize = to.netHdrSize();
+        long bytes = 0;
+        for (int i = 0; i < count; i++) {
+            final int length = source.length(i) - fromHdrSize;
+            final long address = sink.address(i);
+            VirtioNetHdr.putPlain(address, toHdrSize, 1);
+            RawMemory.copy(source.address(i) + fromHdrSize, address + toHdrSize, length);
+            sink.setWritten(i, toHdrSize + length);
+            bytes += length;
+        }
+        sent = count;
+        sentBytes = bytes;
+        takenBytes = bytes;
+    }
+
+    /** Takes all snapshots, then judges them. */
+    private void judge(final BufferQueue from, final int count) {
+        final BufferBurst source = from.burst();
+        final int netHdrSize = from.netHdrSize();
+        long bytes = 0;
+        for (int i = 0; i < count; i++) {
+            final Packet packet = packets[i];
+            packet.load(source.length(i) - netHdrSize);
+            RawMemory.copy(source.address(i) + netHdrSize, packet.address(), packet.snapshotLength());
+            bytes += packet.frameLength();
+        }
+        takenBytes = bytes;
+        for (int i = 0; i < count; i++) {
+            verdicts[i] = Wire.judge(elements, packets[i]);
+        }
+    }
+
+    /** Copies the bytes that were judged, not those that the guest may have put in their place since. */
+    private void copyJudged(final BufferQueue to, final BufferQueue from, final int count) {
+        final BufferBurst source = from.burst();
+        final BufferBurst sink = to.burst();
+        final int toHdrSize = to.netHdrSize();
+        long bytes = 0;
+        int passed = 0;
+        for (int i = 0; i < count; i++) {
+            if (verdicts[i] == Element.PASS) {
+                final Packet packet = packets[i];
+                final int judged = packet.snapshotLength();
+                final int length = packet.frameLength();
+                final long address = sink.address(passed);
+                VirtioNetHdr.putPlain(address, toHdrSize, 1);
+                RawMemory.copy(packet.address(), address + toHdrSize, judged);
+                if (length != judged) {
+                    RawMemory.copy(
+                            source.address(i) + from.netHdrSize() + judged,
+                            address + toHdrSize + judged,
+                            length - judged);
+                }
+                sink.setWritten(passed++, toHdrSize + length);
+                bytes += length;
+            }
+        }
+        sent = passed;
+        sentBytes = bytes;
+    }
+}
