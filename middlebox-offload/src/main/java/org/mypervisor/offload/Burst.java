@@ -69,27 +69,61 @@ final class Burst {
         }
         final int looked = from.look(most);
         final int found = to.look(looked);
-        int taken = fitting(from, to, found);
-        if (mayRequest) {
-            taken = plain(from.burst(), taken);
+        final int usual = mayRequest ? plain(from.burst(), from.netHdrSize(), found) : found;
+        final int taken;
+        if (elements.length == 0) {
+            taken = copy(from, to, usual);
+        } else {
+            taken = fitting(from, to, usual);
+            judge(from, taken);
+            copyJudged(to, from, taken);
         }
         if (taken == 0) {
             // If only receive buffers were missing the next turn may have them.
             without = looked == 0 || found != 0 ? TURNS_WITHOUT : 0;
             return 0;
         }
-        if (elements.length == 0) {
-            copy(from, to, taken);
-        } else {
-            judge(from, taken);
-            copyJudged(to, from, taken);
-        }
         to.completeBurst(sent);
         from.completeBurst(taken);
         return taken;
     }
 
-    /** How many of the first frames have a legal length and fit any of the receive buffers. */
+    /** How many of the first frames ask for nothing. Their headers are not read again. */
+    private static int plain(final BufferBurst source, final int netHdrSize, final int count) {
+        for (int i = 0; i < count; i++) {
+            if (source.length(i) <= netHdrSize || (RawMemory.le64(source.address(i)) & REQUEST_MASK) != 0) {
+                return i;
+            }
+        }
+        return count;
+    }
+
+    /** Copies frames up to one of a bad length, or that does not fit; returns how many. */
+    private int copy(final BufferQueue from, final BufferQueue to, final int count) {
+        final BufferBurst source = from.burst();
+        final BufferBurst sink = to.burst();
+        final int fromHdrSize = from.netHdrSize();
+        final int toHdrSize = to.netHdrSize();
+        long bytes = 0;
+        int done = 0;
+        for (; done < count; done++) {
+            final int length = source.length(done) - fromHdrSize;
+            if (length <= 0 || length > Wire.MAX_FRAME || toHdrSize + length > sink.length(done)) {
+                break;
+            }
+            final long address = sink.address(done);
+            VirtioNetHdr.putPlain(address, toHdrSize, 1);
+            RawMemory.copy(source.address(done) + fromHdrSize, address + toHdrSize, length);
+            sink.setWritten(done, toHdrSize + length);
+            bytes += length;
+        }
+        sent = done;
+        sentBytes = bytes;
+        takenBytes = bytes;
+        return done;
+    }
+
+    /** How many of the first frames have a legal length and fit any of the buffers: how many will pass is not known yet. */
     private static int fitting(final BufferQueue from, final BufferQueue to, final int count) {
         final BufferBurst source = from.burst();
         final BufferBurst sink = to.burst();
@@ -103,35 +137,6 @@ final class Burst {
             }
         }
         return count;
-    }
-
-    /** How many of the first frames ask for nothing. Their headers are not read again. */
-    private static int plain(final BufferBurst source, final int count) {
-        for (int i = 0; i < count; i++) {
-            if ((RawMemory.le64(source.address(i)) & REQUEST_MASK) != 0) {
-                return i;
-            }
-        }
-        return count;
-    }
-
-    private void copy(final BufferQueue from, final BufferQueue to, final int count) {
-        final BufferBurst source = from.burst();
-        final BufferBurst sink = to.burst();
-        final int fromHdrSize = from.netHdrSize();
-        final int toHdrSize = to.netHdrSize();
-        long bytes = 0;
-        for (int i = 0; i < count; i++) {
-            final int length = source.length(i) - fromHdrSize;
-            final long address = sink.address(i);
-            VirtioNetHdr.putPlain(address, toHdrSize, 1);
-            RawMemory.copy(source.address(i) + fromHdrSize, address + toHdrSize, length);
-            sink.setWritten(i, toHdrSize + length);
-            bytes += length;
-        }
-        sent = count;
-        sentBytes = bytes;
-        takenBytes = bytes;
     }
 
     /** Takes all snapshots, then judges them. */

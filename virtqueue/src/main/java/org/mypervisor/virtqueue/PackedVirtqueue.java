@@ -30,6 +30,9 @@ public final class PackedVirtqueue extends Virtqueue {
     /** len, id and flags of the used descriptors that the driver does not see yet, each in its slot. */
     private final long[] usedWords;
 
+    /** len, id and flags of the chains that {@link #look} is at. */
+    private final long[] availableWords = new long[BufferBurst.MOST];
+
     /** Where the next chain to look at begins. */
     private int cursor;
 
@@ -159,25 +162,41 @@ public final class PackedVirtqueue extends Virtqueue {
 
     @Override
     public int look(final int most) {
-        // A driver that goes on around a ring that is full must not make us do so.
-        final int count = fault() == null ? Math.min(most, size - unpublishedCompleted) : 0;
+        final int available = loadAvailable(most);
+        // One for all of them: what lies before the flags is loaded after these. Pairs with the driver's releases.
+        RawMemory.acquireFence();
         final BufferBurst found = burst;
-        int kind = found.flags() | PackedDesc.availableFlags(wrap);
         int slot = next;
         int done = 0;
-        for (; done < count; done++) {
-            final long address = address(slot);
-            final long word = PackedDesc.lenIdFlagsAcquire(address);
-            if ((PackedDesc.flags(word) & PackedDesc.KIND_MASK) != kind
-                    || !found.set(done, PackedDesc.addr(address), PackedDesc.len(word), SINGLE | PackedDesc.id(word))) {
+        for (; done < available; done++) {
+            final long word = availableWords[done];
+            final long gpa = PackedDesc.addr(address(slot));
+            if (!found.set(done, gpa, PackedDesc.len(word), SINGLE | PackedDesc.id(word))) {
                 break;
             }
+            slot = slot + 1 == size ? 0 : slot + 1;
+        }
+        return found.end(done);
+    }
+
+    /** Loads len, id and flags of the next available chains, as long as each is one buffer; answers how many. */
+    private int loadAvailable(final int most) {
+        // A driver that goes on around a ring that is full must not make us do so.
+        final int count = fault() == null ? Math.min(most, size - unpublishedCompleted) : 0;
+        int kind = burst.flags() | PackedDesc.availableFlags(wrap);
+        int slot = next;
+        for (int i = 0; i < count; i++) {
+            final long word = PackedDesc.lenIdFlags(address(slot));
+            if ((PackedDesc.flags(word) & PackedDesc.KIND_MASK) != kind) {
+                return i;
+            }
+            availableWords[i] = word;
             if (++slot == size) {
                 slot = 0;
                 kind ^= PackedDesc.LAP_MASK;
             }
         }
-        return found.end(done);
+        return count;
     }
 
     @Override

@@ -120,6 +120,13 @@ public final class RawMemory {
     }
 
     /**
+     * No later access of this thread is done before an earlier load. Pairs with releases of what was loaded.
+     */
+    static void acquireFence() {
+        VarHandle.acquireFence();
+    }
+
+    /**
      * Full fence: orders earlier stores before later loads, which no acquire or release does.
      */
     public static void fullFence() {
