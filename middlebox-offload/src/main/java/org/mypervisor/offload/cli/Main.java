@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Properties;
+import org.apache.logging.log4j.LogManager;
 import org.mypervisor.offload.Backend;
 import picocli.AutoComplete;
 import picocli.CommandLine;
@@ -59,6 +60,8 @@ public final class Main implements Runnable {
 
     /** The guests of a restarted back-end wait: what takes long to load is loaded while the arguments are parsed. */
     private static void prepareInParallel() {
+        // Logging first: were two threads to start it at once, the configured level could come after that of --log-level.
+        LogManager.getLogger(Main.class);
         final Thread thread = new Thread(Backend::prepare, "prepare");
         thread.setDaemon(true);
         // The end of a process whose arguments are wrong may cut it off; other trouble comes back where it is needed.

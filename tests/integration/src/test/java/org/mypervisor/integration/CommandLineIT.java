@@ -105,6 +105,18 @@ final class CommandLineIT {
         assertTrue(Files.notExists(folder.resolve("a")));
     }
 
+    /** Several times: it was lost only when two threads started logging at the same moment. */
+    @Test
+    void shouldSayNothingAtLevelError() throws IOException, InterruptedException {
+        for (int i = 0; i < 6; i++) {
+            final Result result = mypervisor(
+                    "run", "--log-level", "error", "--duration", "0.1", "--port", port("a"), "--port", port("b"), "--path",
+                    "a <-> b");
+            assertEquals(0, result.status(), result.err());
+            assertEquals("", result.err());
+        }
+    }
+
     @Test
     void shouldShowStatisticsAsTable() throws IOException, InterruptedException {
         try (BackendProcess running =
