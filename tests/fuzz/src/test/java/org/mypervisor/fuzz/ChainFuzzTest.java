@@ -1,6 +1,7 @@
 package org.mypervisor.fuzz;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
@@ -13,6 +14,7 @@ import org.mypervisor.driversim.RingLayout;
 import org.mypervisor.driversim.SlowDevice;
 import org.mypervisor.driversim.SlowQueue;
 import org.mypervisor.driversim.SplitLayout;
+import org.mypervisor.virtqueue.BufferBurst;
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.RingFault;
 import org.mypervisor.virtqueue.VirtioFeatures;
@@ -181,20 +183,24 @@ class ChainFuzzTest {
 
     private boolean takeAvailable() {
         final Verdict verdict = judge();
+        final boolean usual = queue.look(BufferBurst.MOST) != 0;
         final BufferList chain = queue.newChain();
         final int good = queue.append();
         final RingFault fault = good >= 0 ? null : queue.appendFault();
         final int token = good >= 0 ? good : queue.malformedToken();
         compare(verdict, chain, fault);
+        if (usual) {
+            compareBurst(chain, fault);
+        }
         assertEquals(fault != null && fault.breaksRing() ? fault : null, queue.fault());
         if (queue.fault() != null) {
             assertEquals(0, queue.available(layout.size()));
             return false;
         }
         if (isPacked()) {
-            completePacked(token, verdict.head());
+            completePacked(token, verdict.head(), usual);
         } else {
-            complete(token);
+            complete(token, usual);
         }
         if ((reference.base() & 0xFFFF) != (queue.base() & 0xFFFF)) {
             // It stopped at a chain that ours takes.
@@ -268,23 +274,38 @@ class ChainFuzzTest {
         }
     }
 
+    /** What the look at many chains noted of the first is what the walk finds. */
+    private void compareBurst(final BufferList chain, final RingFault fault) {
+        assertNull(fault);
+        assertEquals(1, chain.pieces());
+        assertEquals(chain.pieceAddress(0), queue.burst().address(0));
+        assertEquals(chain.pieceLength(0), queue.burst().length(0));
+    }
+
+    private void give(final int token, final boolean usual) {
+        if (usual) {
+            queue.completeBurst(1);
+        } else {
+            queue.complete(token, 0);
+        }
+        queue.publish();
+    }
+
     /** Gives the chain back and looks at what the driver gets to see. */
-    private void complete(final int token) {
+    private void complete(final int token, final boolean usual) {
         final int slot = queue.base() & layout.size() - 1;
         final int head = FuzzedGuest.MEMORY.le16(layout.availGpa() + 4 + 2L * slot);
-        queue.complete(token, 0);
-        queue.publish();
+        give(token, usual);
         final long element = layout.usedGpa() + 4 + 8L * slot;
         assertEquals(head, FuzzedGuest.MEMORY.le32(element));
         assertEquals(queue.base(), FuzzedGuest.MEMORY.le16(layout.usedGpa() + 2));
     }
 
     /** @param id of the buffer, or below 0: the reference does not know it */
-    private void completePacked(final int token, final int id) {
+    private void completePacked(final int token, final int id, final boolean usual) {
         final int slot = queue.base() & 0x7FFF;
         final int flags = (queue.base() & 0x8000) != 0 ? 0x8080 : 0;
-        queue.complete(token, 0);
-        queue.publish();
+        give(token, usual);
         final long used = layout.descGpa() + 16L * slot;
         assertEquals(flags, FuzzedGuest.MEMORY.le16(used + 14));
         if (id >= 0) {
