@@ -60,7 +60,8 @@ public final class Main implements Runnable {
 
     /** The guests of a restarted back-end wait: what takes long to load is loaded while the arguments are parsed. */
     private static void prepareInParallel() {
-        // Logging first: were two threads to start it at once, the configured level could come after that of --log-level.
+        // Logging first: were two threads to start it at once, the configured level could come after that of
+        // --log-level.
         LogManager.getLogger(Main.class);
         final Thread thread = new Thread(Backend::prepare, "prepare");
         thread.setDaemon(true);

@@ -110,7 +110,16 @@ final class CommandLineIT {
     void shouldSayNothingAtLevelError() throws IOException, InterruptedException {
         for (int i = 0; i < 6; i++) {
             final Result result = mypervisor(
-                    "run", "--log-level", "error", "--duration", "0.1", "--port", port("a"), "--port", port("b"), "--path",
+                    "run",
+                    "--log-level",
+                    "error",
+                    "--duration",
+                    "0.1",
+                    "--port",
+                    port("a"),
+                    "--port",
+                    port("b"),
+                    "--path",
                     "a <-> b");
             assertEquals(0, result.status(), result.err());
             assertEquals("", result.err());
