@@ -67,7 +67,7 @@ final class CaptureIT {
 
     private Shell.Result run(final String... options) {
         final List<String> command =
-                new ArrayList<>(List.of(BackendProcess.launcher().toString(), "run"));
+                new ArrayList<>(List.of(BackendProcess.launcher().toString(), "run", "--log-level", "error"));
         command.addAll(List.of(options));
         return Shell.run(command);
     }
@@ -89,8 +89,7 @@ final class CaptureIT {
     void shouldLeaveWhatTcpdumpLeaves() throws IOException {
         assumeTrue(Programs.exists("tcpdump"), "tcpdump is missing");
         writeCapture("in", 20_000, true);
-        final Shell.Result result = run(batch("in", file("out").toString()));
-        assertEquals(0, result.status(), result.output());
+        assertEquals(new Shell.Result(0, ""), run(batch("in", file("out").toString())));
         final String expected = file("expected").toString();
         Shell.must(List.of(
                 "tcpdump",
@@ -116,10 +115,7 @@ final class CaptureIT {
         writeCapture("in", 100, false);
         final Shell.Result result = run(batch("in", "/dev/full"));
         assertEquals(1, result.status(), result.output());
-        assertEquals(
-                1,
-                result.output().lines().filter(line -> line.contains("ERROR")).count(),
-                result.output());
+        assertEquals(1, result.output().lines().count(), result.output());
         assertTrue(result.output().contains("No space left on device"), result.output());
     }
 
