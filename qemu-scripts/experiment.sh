@@ -29,8 +29,9 @@
 # other. All run at the same time and only one carries traffic; the middlebox guests have two NICs for each arrangement.
 # Traffic: udp (a share of it to port 53, which the middlebox denies), tcp (one connection under cubic), http (wrk and nginx,
 # 1 KiB a reply), ping. "paced" is a rate that each arrangement carries without loss; else as fast as it goes: udp with at most 256
-# frames under way. "offloads off" means those of the end points' interfaces: each frame leaves them finished, with its
-# checksum, and at most 1514 bytes long. Needs about ten minutes on two CPUs without KVM, after installation and build.
+# frames under way. Paced udp goes in turns of 50 ms through the arrangement and through the baseline, so that what slows down
+# the machine slows down both. "offloads off" means those of the end points' interfaces: each frame leaves them finished, with
+# its checksum, and at most 1514 bytes long. Needs about 15 minutes on two CPUs without KVM, after installation and build.
 # ACCEL=kvm|tcg overrides the accelerator.
 #
 # Nothing else should run meanwhile: "system" below is of the whole machine. "background_cpus" of "machine" says how many CPUs
@@ -40,15 +41,15 @@
 # experiment.json: {"date", "grid", "seconds", "machine", "commands", "runs": [{
 #   "arrangement", "chain", "traffic", "paced", "pace", "frame_bytes", "offloads", "denied_share", "round"    what was measured
 #   "tries"                       1, or more where the run was repeated: paced frames were lost, or the machine was busy
-#   "seconds"                     the measured interval
+#   "seconds"                     the measured interval; of paced udp, how long this arrangement was sent to
 #   "sent", "delivered", "denied_delivered"  frames (udp), requests (http), echo requests (ping)
 #   "bytes"                       frames' bytes that arrived (udp), the application's (tcp, http)
 #   "mbit", "pps", "requests_per_s"
 #   "latency_us"                  {"median", "p99"}: client to server (udp), a request's (http), there and back (ping)
 #   "guest_interrupts"            which the NICs of the middlebox guests raised
 #   "kicks", "calls", "worker"    Mypervisor's counters, {"packets", "busy_ns", "bursts"} of its workers
-#   "cpu_s"                       {"system": time of all CPUs that were not idle, "baseline": the same of the baseline's run with
-#                                 this traffic, for as many frames, bytes or requests; "net": "system" - "baseline"; and
+#   "cpu_s"                       {"system": time of all CPUs that were not idle, "baseline": the same of the baseline's turns, or
+#                                 its run, with this traffic, for as many frames, bytes or requests; "net": the difference; and
 #                                 where it was spent: "qemu", "mypervisor", "echo", "endpoints" (processes), "softirq"}
 # }]}; what an arrangement does not have is null. Ends with status 1 when denied traffic arrives, or damaged, or paced
 # traffic does not arrive.
@@ -108,15 +109,15 @@ make_grid() {
             ;;
         short)
             for chain in 4 3 2; do
-                for traffic in "udp paced 64" "tcp fast -" "ping paced -"; do cells+=("$chain $traffic on 0 $(((rounds + 1) / 2))"); done
+                cells+=("$chain udp paced 64 on 0 $rounds")
+                for traffic in "tcp fast -" "ping paced -"; do cells+=("$chain $traffic on 0 $(((rounds + 1) / 2))"); done
             done
             for size in 64 512 1514; do cells+=("1 udp paced $size on 0 $rounds"); done
             for share in 0.5 0.9 1; do cells+=("1 udp paced 64 on $share $rounds"); done
             # How many frames an interrupt or a wake-up serves depends on the rate.
             for paced in paced/2 "paced*2" "paced*4"; do cells+=("1 udp $paced 64 on 0 $rounds"); done
             # Two parameters changed at a time: for the model to be judged by.
-            cells+=("4 udp paced/2 64 on 0 $(((rounds + 1) / 2))" "2 udp paced/2 64 on 0 $(((rounds + 1) / 2))"
-                "1 udp paced*2 1514 on 0 $(((rounds + 1) / 2))" "1 udp paced*2 64 on 0.5 $(((rounds + 1) / 2))")
+            cells+=("4 udp paced/2 64 on 0 $rounds" "2 udp paced/2 64 on 0 $rounds" "1 udp paced*2 1514 on 0 $rounds" "1 udp paced*2 64 on 0.5 $rounds")
             cells+=("1 udp fast 64 on 0 $rounds" "1 tcp paced - on 0 $rounds" "1 tcp fast - on 0 $((3 * rounds))" "1 tcp fast - off 0 $rounds"
                 "1 http fast - on 0 $rounds" "1 ping paced - on 0 $rounds")
             ;;
@@ -428,11 +429,18 @@ way_carries() { endpoints "$1" ping 50 0.1 && [[ $(jq .delivered "$WORK/result")
 
 # endpoints ARRANGEMENT TRAFFIC ARGUMENT...: runs it, the result is in $WORK/result.
 endpoints() {
-    local name=$1 traffic=$2 k options=(--json "$WORK/result") to=()
+    local name=$1 traffic=$2 k b options=(--json "$WORK/result") to=()
     k=$(index_of "$name")
     shift 2
     case $traffic in
-        udp) to=("10.78.$k.1" "10.78.$k.2") ;;
+        udp)
+            to=("10.78.$k.1" "10.78.$k.2")
+            # Paced frames go in turns with the baseline's: UDP's third argument is the rate.
+            if [[ $name != baseline && $3 != 0 ]] && selected baseline; then
+                b=$(index_of baseline)
+                options+=(--beside "10.78.$b.1,10.78.$b.2")
+            fi
+            ;;
         tcp | ping) to=("10.78.$k.2") ;;
         run) options+=(--watch "endpoints=$nginx") ;;
     esac
@@ -484,7 +492,14 @@ frames_a_second() { # frames_a_second PACED: 0 for as fast as it goes
 send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
     local name=$1 traffic=$2 paced=$3 size=$4 share=$5 seconds=$6 speed=0
     case $traffic in
-        udp) speed=$(frames_a_second "$paced"); endpoints "$name" udp "$size" "$share" "$speed" "$seconds" ;;
+        udp)
+            speed=$(frames_a_second "$paced")
+            # In turns with the baseline. What else the machine does is divided by fewer frames when they are slow.
+            if [[ $paced != fast && $name != baseline ]] && selected baseline; then
+                seconds=$(awk -v seconds="$seconds" -v rate="$rate" -v speed="$speed" 'BEGIN { print 1.2 * seconds * sqrt(rate / speed) }')
+            fi
+            endpoints "$name" udp "$size" "$share" "$speed" "$seconds"
+            ;;
         tcp) [[ $paced == fast ]] || speed=$tcp_rate; endpoints "$name" tcp "$speed" "$seconds" ;;
         ping) endpoints "$name" ping "$PING_RATE" "$seconds" ;;
         http) http "$name" "$seconds" ;;
@@ -533,7 +548,7 @@ measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
            calls: (if $stats then $stats | sums(.ports[].calls) else null end),
            worker: (if $stats then {packets: ($stats | sums(.workers[].packets)), busy_ns: ($stats | sums(.workers[].busy_ns)),
                                     bursts: ($stats | sums(.workers[].bursts))} else null end),
-           cpu_s: .cpu_s,
+           cpu_s: .cpu_s, beside: (if .beside then {sent: .beside.sent, cpu_s: .beside.cpu_s.system} else null end),
            wrong: ((.denied_delivered // 0) + (.duplicates // 0) + (.damaged // 0) + (.checksum_errors // 0) + (.socket_drops // 0)),
            allowed: (if .sent == null then null else .sent - (.sent_denied // 0) end)}' "$WORK/result" >> "$WORK/runs"
 }
@@ -646,8 +661,9 @@ write_json() {
         (map(select(.arrangement == "baseline") | {key: traffic, value: .}) | from_entries) as $baselines
         | {$date, $grid, $seconds, machine: {$cpus, $cpu_model, $kernel, $accelerator, $qemu, $jdk, background_cpus: $background}, commands: {experiment: $command},
            runs: map($baselines[traffic] as $b
-               | (if $b and ($b | amount) > 0 then $b.cpu_s.system * amount / ($b | amount) else null end) as $base
-               | del(.wrong, .allowed)
+               | (if .beside and .beside.sent > 0 then .beside.cpu_s * amount / .beside.sent
+                  elif $b and ($b | amount) > 0 then $b.cpu_s.system * amount / ($b | amount) else null end) as $base
+               | del(.wrong, .allowed, .beside)
                | .cpu_s = {system: .cpu_s.system, baseline: $base, net: (if $base == null then null else .cpu_s.system - $base end)} +
                    {qemu: null, mypervisor: null, echo: null, softirq: null, endpoints: null} + (.cpu_s | del(.system)))}' \
         "$WORK/runs" > "$out/experiment.json"

@@ -22,6 +22,9 @@
  *   --json FILE              where the result goes; else to standard output
  *   --watch LABEL=PID,...    CPU time of these processes, summed up by LABEL; repeatable
  *   --stats SOCKET           the counters of the back-end behind this control socket, before and after
+ *   --beside CLIENT_IP,SERVER_IP
+ *       For paced udp: the half of SECONDS this way instead, in turns of SLICE. A machine that other tenants slow down
+ *       does so for both; what both spent in one run can be subtracted, where two runs differ by more than that.
  *
  * CLIENT, SERVER and NAMESPACE are files of namespaces, as /run/netns/NAME.
  */
@@ -68,10 +71,13 @@ enum {
     CHUNK = 1 << 20,
     COMPARED = 8 << 20,         /* bytes of a TCP connection that are compared */
     PACED_WRITE = 1 << 16,
+    MAX_WAYS = 2,
     MAX_LABELS = 8,
     MAX_WATCHED = 64,
 };
 static const int64_t SECOND = 1000000000LL, MILLISECOND = 1000000LL;
+/* How long paced traffic goes one way, the last of that for frames to arrive; and how long frames may keep it waiting. */
+static const int64_t SLICE = 50000000LL, REST = 5000000LL, PATIENCE = 30000000LL;
 static const uint32_t MAGIC = 0x4d595056;
 
 static _Noreturn void die(const char *what)
@@ -149,57 +155,108 @@ struct label {
 static struct label labels[MAX_LABELS];
 static int label_count;
 static const char *stats_socket;
+static char *beside;
 static const char *namespaces[2];
 
-struct snapshot {
+/* What the machine and its processes have spent up to a moment; differences of two are what is reported. */
+struct spent {
     int64_t time;
     double idle, softirq, own, watched[MAX_LABELS];
+};
+
+struct snapshot {
+    struct spent spent;
     uint64_t checksum_errors, socket_drops;
     char *stats;
 };
 
+static double cpu_clock(clockid_t clock)
+{
+    struct timespec t;
+    if (clock_gettime(clock, &t))
+        die("the clock of a process's CPU time");
+    return t.tv_sec + t.tv_nsec / 1e9;
+}
+
 static double process_cpu(int pid)
 {
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (!file || !fgets(text, sizeof text, file)) {
+    clockid_t clock;
+    if (clock_getcpuclockid(pid, &clock)) {
         fprintf(stderr, "endpoints: process %d has ended\n", pid);
         exit(1);
     }
-    fclose(file);
-    unsigned long user, system;
-    char *behind = strrchr(text, ')');
-    if (!behind || sscanf(behind + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
-        fail("/proc/PID/stat cannot be read");
-    return (double)(user + system) / sysconf(_SC_CLK_TCK);
+    return cpu_clock(clock);
 }
 
-static double usage_of(int who)
+static double children_cpu(void)
 {
     struct rusage spent;
-    getrusage(who, &spent);
+    getrusage(RUSAGE_CHILDREN, &spent);
     return spent.ru_utime.tv_sec + spent.ru_stime.tv_sec + (spent.ru_utime.tv_usec + spent.ru_stime.tv_usec) / 1e6;
+}
+
+/* An idle CPU's account is open until it does something: so this thread runs on each of them for a moment. */
+static void wake_all_cpus(void)
+{
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all))
+        die("sched_getaffinity");
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all)) {
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            if (sched_setaffinity(0, sizeof one, &one))
+                die("sched_setaffinity");
+        }
+    sched_setaffinity(0, sizeof all, &all);
 }
 
 /*
  * The time that CPUs were idle is known exactly, as the kernel notes when an idle CPU begins and ends to be so. The other
  * columns of /proc/stat are samples of the timer tick, and a load that timers wake is sampled wrong. So what was spent is
- * what was not idle.
+ * what was not idle. /proc/timer_list tells it in nanoseconds; where there is none, /proc/uptime in hundredths of a second.
  */
-static void machine(struct snapshot *s)
+static double idle_s(void)
 {
-    FILE *file = fopen("/proc/uptime", "r");
-    if (!file || fscanf(file, "%*s %lf", &s->idle) != 1)
+    static const char *const sleeping[] = { ".idle_sleeptime", ".iowait_sleeptime" };
+    char line[256];
+    double idle = 0, more;
+    FILE *file = fopen("/proc/timer_list", "r");
+    bool found = false;
+    if (file) {
+        wake_all_cpus();
+        while (fgets(line, sizeof line, file))
+            for (int i = 0; i < 2; i++) {
+                char *at = strstr(line, sleeping[i]), *colon = at ? strchr(at, ':') : NULL;
+                if (colon && sscanf(colon + 1, "%lf", &more) == 1) {
+                    idle += more / 1e9;
+                    found = true;
+                }
+            }
+        fclose(file);
+        if (found)
+            return idle;
+    }
+    unsigned long long iowait;
+    file = fopen("/proc/uptime", "r");
+    if (!file || fscanf(file, "%*s %lf", &idle) != 1)
         die("/proc/uptime");
     fclose(file);
-    unsigned long long iowait, softirq;
     file = fopen("/proc/stat", "r");
-    if (!file || fscanf(file, "cpu %*u %*u %*u %*u %llu %*u %llu", &iowait, &softirq) != 2)
+    if (!file || fscanf(file, "cpu %*u %*u %*u %*u %llu", &iowait) != 1)
         die("/proc/stat");
     fclose(file);
-    s->idle += (double)iowait / sysconf(_SC_CLK_TCK);
-    s->softirq = (double)softirq / sysconf(_SC_CLK_TCK);
+    return idle + (double)iowait / sysconf(_SC_CLK_TCK);
+}
+
+static double softirq_s(void)
+{
+    unsigned long long softirq;
+    FILE *file = fopen("/proc/stat", "r");
+    if (!file || fscanf(file, "cpu %*u %*u %*u %*u %*u %*u %llu", &softirq) != 1)
+        die("/proc/stat");
+    fclose(file);
+    return (double)softirq / sysconf(_SC_CLK_TCK);
 }
 
 /* Adds one counter of the calling thread's namespace; in /proc/net/snmp a line of names precedes each line of values. */
@@ -260,12 +317,28 @@ static char *back_end(void)
     return body + 4;
 }
 
-static void processes(struct snapshot *s)
+static struct spent spent_now(void)
 {
+    struct spent s = { 0 };
+    s.idle = idle_s();
+    s.time = now_ns();
+    s.softirq = softirq_s();
     for (int i = 0; i < label_count; i++)
         for (int j = 0; j < labels[i].count; j++)
-            s->watched[i] += process_cpu(labels[i].pids[j]);
-    s->own = usage_of(RUSAGE_SELF) + usage_of(RUSAGE_CHILDREN);
+            s.watched[i] += process_cpu(labels[i].pids[j]);
+    s.own = cpu_clock(CLOCK_PROCESS_CPUTIME_ID) + children_cpu();
+    return s;
+}
+
+/* Adds what was spent between two moments to an account. */
+static void add_spent(struct spent *account, const struct spent *from, const struct spent *to)
+{
+    account->time += to->time - from->time;
+    account->idle += to->idle - from->idle;
+    account->softirq += to->softirq - from->softirq;
+    account->own += to->own - from->own;
+    for (int i = 0; i < label_count; i++)
+        account->watched[i] += to->watched[i] - from->watched[i];
 }
 
 /* To take a snapshot costs time too: the machine's account is opened last and closed first. */
@@ -277,17 +350,13 @@ static struct snapshot begin(void)
         usleep(20000); /* for what the back-end does behind its answer */
     }
     network(&s);
-    processes(&s);
-    machine(&s);
-    s.time = now_ns();
+    s.spent = spent_now();
     return s;
 }
 
 static struct snapshot end(void)
 {
-    struct snapshot s = { .time = now_ns() };
-    machine(&s);
-    processes(&s);
+    struct snapshot s = { .spent = spent_now() };
     network(&s);
     if (stats_socket)
         s.stats = back_end();
@@ -296,25 +365,40 @@ static struct snapshot end(void)
 
 static FILE *out;
 
+static double system_s(const struct spent *spent)
+{
+    return spent->time / 1e9 * sysconf(_SC_NPROCESSORS_ONLN) - spent->idle;
+}
+
+static void report_spent(const struct spent *spent)
+{
+    double own = spent->own;
+    fprintf(out, "\"cpu_s\": {\"system\": %.5f", system_s(spent));
+    for (int i = 0; i < label_count; i++)
+        if (!strcmp(labels[i].name, "endpoints"))
+            own += spent->watched[i];
+        else
+            fprintf(out, ", \"%s\": %.5f", labels[i].name, spent->watched[i]);
+    fprintf(out, ", \"softirq\": %.4f, \"endpoints\": %.5f}", spent->softirq, own);
+}
+
+static void report_counters(const struct snapshot *from, const struct snapshot *to)
+{
+    fprintf(out, ", \"checksum_errors\": %llu, \"socket_drops\": %llu",
+            (unsigned long long)(to->checksum_errors - from->checksum_errors),
+            (unsigned long long)(to->socket_drops - from->socket_drops));
+    if (stats_socket)
+        fprintf(out, ", \"stats\": [%s, %s]", from->stats, to->stats);
+}
+
 /* Opens the result's JSON object; each mode adds its own members and closes it. */
 static void report(const struct snapshot *from, const struct snapshot *to)
 {
-    double seconds = (to->time - from->time) / 1e9;
-    double own = to->own - from->own;
-    fprintf(out, "{\"seconds\": %.4f, \"checksum_errors\": %llu, \"socket_drops\": %llu, \"cpu_s\": {\"system\": %.4f", seconds,
-            (unsigned long long)(to->checksum_errors - from->checksum_errors),
-            (unsigned long long)(to->socket_drops - from->socket_drops),
-            seconds * sysconf(_SC_NPROCESSORS_ONLN) - (to->idle - from->idle));
-    for (int i = 0; i < label_count; i++) {
-        double spent = to->watched[i] - from->watched[i];
-        if (!strcmp(labels[i].name, "endpoints"))
-            own += spent;
-        else
-            fprintf(out, ", \"%s\": %.4f", labels[i].name, spent);
-    }
-    fprintf(out, ", \"softirq\": %.4f, \"endpoints\": %.4f}", to->softirq - from->softirq, own);
-    if (stats_socket)
-        fprintf(out, ", \"stats\": [%s, %s]", from->stats, to->stats);
+    struct spent spent = { 0 };
+    add_spent(&spent, &from->spent, &to->spent);
+    fprintf(out, "{\"seconds\": %.4f, ", spent.time / 1e9);
+    report_spent(&spent);
+    report_counters(from, to);
 }
 
 static int by_size(const void *a, const void *b)
@@ -351,13 +435,23 @@ struct stamp {
     uint32_t magic;
 };
 
+/* One way from client to server. */
+struct way {
+    int allowed_out, denied_out, allowed_in, denied_in; /* sockets */
+    uint64_t sent, sent_denied, denied_delivered;
+    _Atomic uint64_t delivered;
+    int64_t sending; /* ns, without the rests at the ends of turns */
+    struct spent spent;
+    uint64_t accounted; /* frames that this was spent for: not all, where the ways take turns */
+};
+
 struct udp {
-    int allowed, denied; /* the server's sockets */
+    struct way ways[MAX_WAYS];
+    int way_count;
     bool paced;
     atomic_bool stopping;
-    _Atomic uint64_t delivered;
-    uint64_t denied_delivered, duplicates, damaged;
-    int64_t last; /* when the last frame arrived */
+    uint64_t duplicates, damaged;
+    _Atomic int64_t last; /* when the last frame arrived */
 };
 
 static uint8_t noise[4096];
@@ -390,7 +484,7 @@ static int64_t arrival(struct msghdr *message)
     fail("a frame has no time stamp");
 }
 
-static void take(struct udp *udp, const uint8_t *frame, size_t length, int64_t arrived)
+static void take(struct udp *udp, struct way *way, const uint8_t *frame, size_t length, int64_t arrived)
 {
     struct stamp stamp;
     memcpy(&stamp, frame, sizeof stamp);
@@ -405,8 +499,9 @@ static void take(struct udp *udp, const uint8_t *frame, size_t length, int64_t a
         return;
     }
     seen[stamp.sequence / 8] |= bit;
-    note_latency(arrived - stamp.time);
-    udp->delivered++;
+    if (way == udp->ways)
+        note_latency(arrived - stamp.time);
+    way->delivered++;
 }
 
 static void *receive(void *argument)
@@ -421,7 +516,7 @@ static void *receive(void *argument)
         messages[i].msg_hdr.msg_iov = &parts[i];
         messages[i].msg_hdr.msg_iovlen = 1;
     }
-    struct pollfd ready[] = { { .fd = udp->allowed, .events = POLLIN }, { .fd = udp->denied, .events = POLLIN } };
+    struct pollfd ready[] = { { .fd = udp->ways->allowed_in, .events = POLLIN }, { .fd = udp->ways->denied_in, .events = POLLIN } };
     while (!udp->stopping) {
         /*
          * Paced frames are collected every millisecond: so that the receiver costs as much wherever they come from, one by
@@ -431,20 +526,22 @@ static void *receive(void *argument)
             usleep(1000);
         else
             poll(ready, 2, 20);
-        for (int n;;) {
-            for (int i = 0; i < BATCH; i++) {
-                messages[i].msg_hdr.msg_control = extra[i];
-                messages[i].msg_hdr.msg_controllen = sizeof extra[i];
+        for (struct way *way = udp->ways; way < udp->ways + udp->way_count; way++) {
+            for (int n;;) {
+                for (int i = 0; i < BATCH; i++) {
+                    messages[i].msg_hdr.msg_control = extra[i];
+                    messages[i].msg_hdr.msg_controllen = sizeof extra[i];
+                }
+                if ((n = recvmmsg(way->allowed_in, messages, BATCH, MSG_DONTWAIT, NULL)) <= 0)
+                    break;
+                for (int i = 0; i < n; i++)
+                    take(udp, way, frames[i], messages[i].msg_len, arrival(&messages[i].msg_hdr));
+                udp->last = now_ns();
             }
-            if ((n = recvmmsg(udp->allowed, messages, BATCH, MSG_DONTWAIT, NULL)) <= 0)
-                break;
-            for (int i = 0; i < n; i++)
-                take(udp, frames[i], messages[i].msg_len, arrival(&messages[i].msg_hdr));
-            udp->last = now_ns();
+            if (udp->paced || ready[1].revents)
+                while (recv(way->denied_in, frames[0], sizeof frames[0], MSG_DONTWAIT) >= 0)
+                    way->denied_delivered++;
         }
-        if (udp->paced || ready[1].revents)
-            while (recv(udp->denied, frames[0], sizeof frames[0], MSG_DONTWAIT) >= 0)
-                udp->denied_delivered++;
     }
     return NULL;
 }
@@ -463,94 +560,226 @@ static int udp_socket(struct sockaddr_in local, const struct sockaddr_in *peer)
     return fd;
 }
 
+static void open_way(struct way *way, const char *client, const char *server)
+{
+    struct sockaddr_in allowed = address(server, ALLOWED_PORT), denied = address(server, DENIED_PORT);
+    enter(namespaces[1]);
+    way->allowed_in = udp_socket(allowed, NULL);
+    way->denied_in = udp_socket(denied, NULL);
+    enter(namespaces[0]);
+    way->allowed_out = udp_socket(address(client, 0), &allowed);
+    way->denied_out = udp_socket(address(client, 0), &denied);
+}
+
+struct load {
+    double share, rate, due; /* due: denied frames that have not been sent yet */
+    uint32_t sequence;
+};
+
+static void send_frame(struct way *way, struct load *load)
+{
+    uint8_t frame[MAX_PAYLOAD];
+    struct stamp stamp = { wall_clock_ns(), load->sequence, MAGIC };
+    memcpy(frame, &stamp, sizeof stamp);
+    memcpy(frame + sizeof stamp, pattern(stamp.sequence), payload - sizeof stamp);
+    load->due += load->share;
+    bool denied = load->due >= 1 - 1e-9;
+    if (send(denied ? way->denied_out : way->allowed_out, frame, payload, 0) < 0)
+        die("send");
+    if (denied) {
+        load->due -= 1;
+        way->sent_denied++;
+    } else {
+        load->sequence++;
+        way->sent++;
+    }
+}
+
+static void send_paced(struct way *way, struct load *load, int64_t stop)
+{
+    int64_t next = now_ns(), step = SECOND / load->rate;
+    for (int64_t now = next; now < stop && load->sequence < MAX_SEQUENCE; now = now_ns()) {
+        if (now < next) {
+            sleep_until_ns(next < stop ? next : stop);
+            continue;
+        }
+        if (now - next > MAX_CATCH_UP * step) /* held up: go on at the rate instead of making a burst of it */
+            next = now - MAX_CATCH_UP * step;
+        next += step;
+        send_frame(way, load);
+    }
+}
+
+/* What two turns, one each way, have cost, and how many frames they were for. */
+struct pair {
+    struct spent spent[2];
+    uint64_t frames[2];
+};
+
+static double difference(const struct pair *pair)
+{
+    return system_s(&pair->spent[0]) / pair->frames[0] - system_s(&pair->spent[1]) / pair->frames[1];
+}
+
+static int by_difference(const void *a, const void *b)
+{
+    double x = difference(a), y = difference(b);
+    return (x > y) - (x < y);
+}
+
+/*
+ * Two ways in turns: one, two, two, one, and so on, so that what changes slowly does so for both. Only the middle half of the
+ * pairs is accounted for, by the difference: in the others the machine was busy with something else during one of the turns.
+ */
+static void send_in_turns(struct udp *udp, struct load *load, int64_t length)
+{
+    int pairs = length / SLICE / 2;
+    if (pairs == 0)
+        usage("SECONDS: too few for turns");
+    struct pair *all = calloc(pairs, sizeof *all);
+    struct spent from = spent_now();
+    for (int turn = 0; turn < 2 * pairs; turn++) {
+        int which = (turn + 1) / 2 % 2;
+        struct way *way = &udp->ways[which];
+        struct pair *pair = &all[turn / 2];
+        uint64_t before = way->sent + way->sent_denied;
+        int64_t begun = now_ns();
+        send_paced(way, load, from.time + SLICE - REST);
+        way->sending += now_ns() - begun;
+        pair->frames[which] = way->sent + way->sent_denied - before;
+        do
+            usleep(500);
+        while (now_ns() < from.time + SLICE || (way->delivered < way->sent && now_ns() < from.time + SLICE + PATIENCE));
+        struct spent to = spent_now();
+        add_spent(&pair->spent[which], &from, &to);
+        from = to;
+    }
+    qsort(all, pairs, sizeof *all, by_difference);
+    for (struct pair *pair = all + pairs / 4; pair < all + pairs - pairs / 4; pair++)
+        for (int i = 0; i < 2; i++) {
+            static const struct spent nothing;
+            add_spent(&udp->ways[i].spent, &nothing, &pair->spent[i]);
+            udp->ways[i].accounted += pair->frames[i];
+        }
+    free(all);
+}
+
+static void send_fast(struct way *way, struct load *load, int64_t stop)
+{
+    uint64_t lost = 0, delivered = 0;
+    int64_t since = 0;
+    for (int64_t now = now_ns(); now < stop && load->sequence < MAX_SEQUENCE; now = now_ns()) {
+        if (way->sent - lost - way->delivered < WINDOW) {
+            send_frame(way, load);
+            continue;
+        }
+        if (delivered != way->delivered || !since) {
+            delivered = way->delivered;
+            since = now;
+        } else if (now - since > 300 * MILLISECOND) { /* nothing comes any more: these are lost */
+            lost = way->sent - delivered;
+            since = 0;
+        }
+        usleep(200);
+    }
+}
+
+/* Until all have arrived, or none comes any more; and a moment longer, in which denied ones may arrive. */
+static void await(struct udp *udp, int64_t ended)
+{
+    int64_t since = ended;
+    for (int i = 0; i < udp->way_count; i++)
+        for (struct way *way = &udp->ways[i]; way->delivered < way->sent && now_ns() - since < 500 * MILLISECOND; usleep(1000))
+            if (udp->last > since)
+                since = udp->last;
+    usleep(50000);
+}
+
+static void report_frames(const struct way *way, double seconds)
+{
+    uint64_t bytes = way->delivered * (payload + HEADERS);
+    fprintf(out, "\"sent\": %llu, \"sent_denied\": %llu, \"delivered\": %llu, \"denied_delivered\": %llu, \"bytes\": %llu, "
+            "\"pps\": %.1f, \"mbit\": %.3f", (unsigned long long)(way->sent + way->sent_denied), (unsigned long long)way->sent_denied,
+            (unsigned long long)way->delivered, (unsigned long long)way->denied_delivered, (unsigned long long)bytes,
+            way->delivered / seconds, bytes * 8 / 1e6 / seconds);
+}
+
+/*
+ * One of two ways. Its seconds are those in which it was sent to, so that frames by seconds are the rate; and it is reported what
+ * all its frames would have cost at the price of those accounted for.
+ */
+static void report_way(const struct way *way)
+{
+    double seconds = way->sending / 1e9, share = (double)(way->sent + way->sent_denied) / way->accounted;
+    struct spent spent = way->spent;
+    spent.time *= share;
+    spent.idle *= share;
+    spent.softirq *= share;
+    spent.own *= share;
+    for (int i = 0; i < label_count; i++)
+        spent.watched[i] *= share;
+    fprintf(out, "\"seconds\": %.4f, ", seconds);
+    report_spent(&spent);
+    fprintf(out, ", ");
+    report_frames(way, seconds);
+}
+
 static int run_udp(int argc, char **argv)
 {
     if (argc != 8)
         usage("udp CLIENT SERVER CLIENT_IP SERVER_IP FRAME_BYTES DENIED_SHARE RATE SECONDS");
     payload = (size_t)number(argv[4], HEADERS + sizeof(struct stamp), HEADERS + MAX_PAYLOAD, "bad FRAME_BYTES") - HEADERS;
-    double share = number(argv[5], 0, 1, "bad DENIED_SHARE");
-    double rate = number(argv[6], 0, 1e7, "bad RATE");
+    struct load load = { .share = number(argv[5], 0, 1, "bad DENIED_SHARE"), .rate = number(argv[6], 0, 1e7, "bad RATE") };
     int64_t length = number(argv[7], 0.01, 3600, "bad SECONDS") * SECOND;
-    if (rate == 0 && share == 1)
+    if (load.rate == 0 && load.share == 1)
         usage("without a RATE some frames must come back to know how fast they may go");
+    if (load.rate == 0 && beside)
+        usage("--beside takes a RATE");
     make_noise();
     seen = calloc(1, MAX_SEQUENCE / 8);
 
     static struct udp udp;
-    udp.paced = rate > 0;
-    enter(namespaces[1]);
-    udp.allowed = udp_socket(address(argv[3], ALLOWED_PORT), NULL);
-    udp.denied = udp_socket(address(argv[3], DENIED_PORT), NULL);
-    enter(namespaces[0]);
-    struct sockaddr_in to = address(argv[3], ALLOWED_PORT);
-    int allowed = udp_socket(address(argv[2], 0), &to);
-    to = address(argv[3], DENIED_PORT);
-    int denied = udp_socket(address(argv[2], 0), &to);
+    udp.paced = load.rate > 0;
+    udp.way_count = beside ? 2 : 1;
+    open_way(&udp.ways[0], argv[2], argv[3]);
+    if (beside) {
+        char *comma = strchr(beside, ',');
+        if (!comma)
+            usage("--beside CLIENT_IP,SERVER_IP");
+        *comma = 0;
+        open_way(&udp.ways[1], beside, comma + 1);
+    }
 
     struct snapshot from = begin();
     pthread_t receiver;
     if (pthread_create(&receiver, NULL, receive, &udp))
         fail("no thread");
-
-    uint64_t sent = 0, sent_denied = 0, lost = 0;
-    int64_t start = now_ns(), stop = start + length, next = start, step = rate ? SECOND / rate : 0;
-    double due = 0;
-    uint8_t frame[MAX_PAYLOAD];
-    for (int64_t now = start; now < stop && sent < MAX_SEQUENCE; now = now_ns()) {
-        if (rate) {
-            if (now < next) {
-                sleep_until_ns(next);
-                continue;
-            }
-            if (now - next > MAX_CATCH_UP * step) /* held up: go on at RATE instead of making a burst of it */
-                next = now - MAX_CATCH_UP * step;
-            next += step;
-        } else if (sent - lost - udp.delivered >= WINDOW) {
-            static uint64_t delivered;
-            static int64_t since;
-            if (delivered != udp.delivered || !since) {
-                delivered = udp.delivered;
-                since = now;
-            } else if (now - since > 300 * MILLISECOND) { /* nothing comes any more: these are lost */
-                lost = sent - delivered;
-                since = 0;
-            }
-            usleep(200);
-            continue;
-        }
-        due += share;
-        struct stamp stamp = { wall_clock_ns(), sent, MAGIC };
-        memcpy(frame, &stamp, sizeof stamp);
-        memcpy(frame + sizeof stamp, pattern(stamp.sequence), payload - sizeof stamp);
-        if (due >= 1 - 1e-9) {
-            due -= 1;
-            if (send(denied, frame, payload, 0) < 0)
-                die("send");
-            sent_denied++;
-        } else {
-            if (send(allowed, frame, payload, 0) < 0)
-                die("send");
-            sent++;
-        }
-    }
+    int64_t start = now_ns();
+    if (beside)
+        send_in_turns(&udp, &load, length);
+    else if (udp.paced)
+        send_paced(&udp.ways[0], &load, start + length);
+    else
+        send_fast(&udp.ways[0], &load, start + length);
     int64_t ended = now_ns();
-    /* Until all have arrived, or none comes any more; and a moment longer, in which denied ones may arrive. */
-    for (int64_t since = ended; udp.delivered + lost < sent && now_ns() - since < 500 * MILLISECOND; usleep(1000))
-        if (udp.last > since)
-            since = udp.last;
-    usleep(50000);
+    await(&udp, ended);
     udp.stopping = true;
     pthread_join(receiver, NULL);
-    struct snapshot to_snapshot = end();
+    struct snapshot to = end();
 
-    int64_t busy = (udp.last > ended ? udp.last : ended) - start;
-    report(&from, &to_snapshot);
-    fprintf(out, ", \"sent\": %llu, \"sent_denied\": %llu, \"delivered\": %llu, \"denied_delivered\": %llu, \"duplicates\": %llu, "
-            "\"damaged\": %llu, \"bytes\": %llu, \"pps\": %.1f, \"mbit\": %.3f",
-            (unsigned long long)(sent + sent_denied), (unsigned long long)sent_denied, (unsigned long long)udp.delivered,
-            (unsigned long long)udp.denied_delivered, (unsigned long long)udp.duplicates, (unsigned long long)udp.damaged,
-            (unsigned long long)(udp.delivered * (payload + HEADERS)), udp.delivered * 1e9 / busy,
-            udp.delivered * (payload + HEADERS) * 8e3 / busy);
+    if (beside) {
+        fprintf(out, "{");
+        report_way(&udp.ways[0]);
+        report_counters(&from, &to);
+        fprintf(out, ", \"beside\": {");
+        report_way(&udp.ways[1]);
+        fprintf(out, "}");
+    } else {
+        report(&from, &to);
+        fprintf(out, ", ");
+        report_frames(&udp.ways[0], ((udp.last > ended ? udp.last : ended) - start) / 1e9);
+    }
+    fprintf(out, ", \"duplicates\": %llu, \"damaged\": %llu", (unsigned long long)udp.duplicates, (unsigned long long)udp.damaged);
     report_latencies();
     fprintf(out, "}\n");
     return 0;
@@ -800,6 +1029,8 @@ int main(int argc, char **argv)
             watch(argv[i + 1]);
         } else if (!strcmp(argv[i], "--stats")) {
             stats_socket = argv[i + 1];
+        } else if (!strcmp(argv[i], "--beside")) {
+            beside = argv[i + 1];
         } else {
             usage(argv[i]);
         }

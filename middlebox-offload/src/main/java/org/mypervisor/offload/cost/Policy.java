@@ -25,13 +25,14 @@ public enum Policy {
 
     /** What one packet of this load makes host and guests do under this policy. */
     Work work(final Load load, final double wakeUpSpacingS) {
-        final double judged = judged(load);
-        final double allowed = load.chain() * load.allowedShare();
+        // One worker takes a frame through a whole chain of filters and wires, and copies it once.
+        final boolean atOnce = this == FILTER_WIRE;
+        final double allowed = (atOnce ? 1 : load.chain()) * load.allowedShare();
         return new Work(
-                judged,
+                judged(load),
                 allowed,
-                load.frameBytes() * copies(judged, allowed),
-                wakeUps(this == FILTER_WIRE ? judged : guestFrames(load), load.packetsPerSecond(), wakeUpSpacingS),
+                load.frameBytes() * (atOnce ? allowed : guestFrames(load)),
+                wakeUps(atOnce ? 1 : guestFrames(load), load.packetsPerSecond(), wakeUpSpacingS),
                 load.chain() / load.packetsPerSecond());
     }
 
@@ -47,17 +48,14 @@ public enum Policy {
         return 1 + (load.chain() - 1) * load.allowedShare();
     }
 
-    private double copies(final double judged, final double allowed) {
-        return this == FILTER_WIRE ? allowed : guestFrames(judged, allowed);
-    }
-
     /** Frames that enter or leave a middlebox guest for each packet of the load. */
     public double guestFrames(final Load load) {
-        return this == FILTER_WIRE ? 0 : guestFrames(judged(load), load.chain() * load.allowedShare());
-    }
-
-    private double guestFrames(final double judged, final double allowed) {
-        return (this == FILTER ? allowed : judged) + allowed;
+        final double allowed = load.chain() * load.allowedShare();
+        return switch (this) {
+            case FILTER_WIRE -> 0;
+            case FILTER -> 2 * allowed;
+            case NONE, TRADITIONAL -> judged(load) + allowed;
+        };
     }
 
     @Override

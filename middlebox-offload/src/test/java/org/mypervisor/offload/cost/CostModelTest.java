@@ -48,8 +48,9 @@ final class CostModelTest {
     @Test
     void shouldLetDeniedPacketsEndAtTheFirstMiddleboxOfAChain() {
         final Load load = new Load(1000, 0.25, 100, 3);
-        // Judged once, and by the two others if allowed; carried on by all three if allowed.
-        assertEquals(new Work(2.5, 2.25, 225, 2.5, 0.003), Work.of(Policy.FILTER_WIRE, load, 0));
+        // Judged once, and by the two others if allowed; carried on by all three if allowed, or by one worker past all
+        // of them.
+        assertEquals(new Work(2.5, 0.75, 75, 1, 0.003), Work.of(Policy.FILTER_WIRE, load, 0));
         assertEquals(new Work(2.5, 2.25, 450, 4.5, 0.003), Work.of(Policy.FILTER, load, 0));
         assertEquals(new Work(2.5, 2.25, 475, 4.75, 0.003), Work.of(Policy.NONE, load, 0));
         assertEquals(Work.of(Policy.NONE, load, 0), Work.of(Policy.TRADITIONAL, load, 0));
