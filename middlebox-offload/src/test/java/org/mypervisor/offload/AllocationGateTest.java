@@ -10,9 +10,7 @@ import static org.mypervisor.driversim.Virtio.VIRTIO_F_RING_PACKED;
 import static org.mypervisor.driversim.Virtio.VIRTIO_NET_F_MRG_RXBUF;
 import static org.mypervisor.driversim.Virtio.mask;
 
-import com.sun.management.ThreadMXBean;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -38,8 +36,6 @@ final class AllocationGateTest {
     private static final int BURST = 64;
     private static final int ONE_BY_ONE = 500;
 
-    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-
     @TempDir
     private Path folder;
 
@@ -55,12 +51,12 @@ final class AllocationGateTest {
         }
     }
 
-    private long allocatedOver(
+    private void assertNoneAllocated(
             final String path, final boolean busyPoll, final int warmUp, final int frames, final Traffic traffic) {
-        return allocatedOver(path, busyPoll, Guests.like(LIKE_QEMU), warmUp, frames, traffic);
+        assertNoneAllocated(path, busyPoll, Guests.like(LIKE_QEMU), warmUp, frames, traffic);
     }
 
-    private long allocatedOver(
+    private void assertNoneAllocated(
             final String path,
             final boolean busyPoll,
             final Guests guests,
@@ -76,12 +72,10 @@ final class AllocationGateTest {
             final NetPump sink = new NetPump(b, new byte[60]);
             traffic.move(a, source, b, sink, warmUp);
             final long worker = RunningBackend.workerThreadId();
-            final long before = THREADS.getThreadAllocatedBytes(worker);
-            traffic.move(a, source, b, sink, frames);
-            final long allocated = THREADS.getThreadAllocatedBytes(worker) - before;
-            assertEquals(warmUp + frames, backend.port("a").received().packets(), "the frames were really moved");
-            assertEquals(warmUp + frames, backend.port("b").sent().packets(), "and none was dropped");
-            return allocated;
+            final int rounds = Allocations.assertNone(worker, () -> traffic.move(a, source, b, sink, frames));
+            final long all = warmUp + (long) rounds * frames;
+            assertEquals(all, backend.port("a").received().packets(), "the frames were really moved");
+            assertEquals(all, backend.port("b").sent().packets(), "and none was dropped");
         }
     }
 
@@ -144,7 +138,7 @@ final class AllocationGateTest {
 
     @Test
     void shouldAllocateNothingOverAMillionPacketsOfTheWire() {
-        assertEquals(0, allocatedOver("a -> b", true, WARM_UP, MILLION, AllocationGateTest::pump));
+        assertNoneAllocated("a -> b", true, WARM_UP, MILLION, AllocationGateTest::pump);
     }
 
     private String filter() throws IOException {
@@ -157,17 +151,17 @@ final class AllocationGateTest {
 
     @Test
     void shouldAllocateNothingOverAMillionPacketsOfTheFilter() throws IOException {
-        assertEquals(0, allocatedOver(filter(), true, WARM_UP, MILLION, AllocationGateTest::pump));
+        assertNoneAllocated(filter(), true, WARM_UP, MILLION, AllocationGateTest::pump);
     }
 
     @Test
     void shouldAllocateNothingOverAMillionPacketsInAdaptiveMode() {
-        assertEquals(0, allocatedOver("a -> b", false, WARM_UP, MILLION, AllocationGateTest::pump));
+        assertNoneAllocated("a -> b", false, WARM_UP, MILLION, AllocationGateTest::pump);
     }
 
     @Test
     void shouldAllocateNothingWhenItSleepsAndNotifies() {
-        assertEquals(0, allocatedOver("a -> b", false, 10_000, 40_000, AllocationGateTest::oneByOne));
+        assertNoneAllocated("a -> b", false, 10_000, 40_000, AllocationGateTest::oneByOne);
     }
 
     static Stream<Arguments> combinations() {
@@ -191,8 +185,7 @@ final class AllocationGateTest {
     void shouldAllocateNothingInAnyCombinationOfRingFeatures(
             final String name, final long features, final boolean filter) throws IOException {
         final String path = filter ? filter() : "a -> b";
-        assertEquals(
-                0, allocatedOver(path, false, Guests.like(features), 30_000, 100_000, AllocationGateTest::bothWays));
+        assertNoneAllocated(path, false, Guests.like(features), 30_000, 100_000, AllocationGateTest::bothWays);
     }
 
     private static Guests unfinished(final Rings rings, final Treatment treatment) {
@@ -216,8 +209,6 @@ final class AllocationGateTest {
     void shouldAllocateNothingForFramesThatTheirDriverLeftUnfinished(
             final Rings rings, final Treatment treatment, final boolean filter) throws IOException {
         final String path = filter ? filter() : "a -> b";
-        assertEquals(
-                0,
-                allocatedOver(path, false, unfinished(rings, treatment), 10_000, 30_000, AllocationGateTest::bothWays));
+        assertNoneAllocated(path, false, unfinished(rings, treatment), 10_000, 30_000, AllocationGateTest::bothWays);
     }
 }

@@ -1,10 +1,6 @@
 package org.mypervisor.offload;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-
-import com.sun.management.ThreadMXBean;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,7 +19,6 @@ final class CaptureAllocationTest {
     private static final int FRAMES = 1000;
     private static final int WARM_UP = 50_000;
     private static final int MEASURED = 500_000;
-    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     @TempDir
     private Path folder;
@@ -51,9 +46,9 @@ final class CaptureAllocationTest {
                 RunningBackend.withSpecs(folder, false, List.of(in, out), List.of(path), List.of())) {
             awaitFrames(backend, WARM_UP);
             final long worker = RunningBackend.workerThreadId();
-            final long allocated = THREADS.getThreadAllocatedBytes(worker);
-            awaitFrames(backend, WARM_UP + MEASURED);
-            assertEquals(0, THREADS.getThreadAllocatedBytes(worker) - allocated);
+            Allocations.assertNone(
+                    worker,
+                    () -> awaitFrames(backend, backend.port("in").received().packets() + MEASURED));
         }
     }
 

@@ -1,16 +1,12 @@
 package org.mypervisor.offload;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.sun.management.ThreadMXBean;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicLong;
@@ -36,18 +32,10 @@ final class InterfaceAllocationTest {
     private static final int WARM_UP = 50_000;
     private static final int BURST = 32;
 
-    /**
-     * Of which one without a byte is wanted. When the JVM first compiles a method of a class it makes all String constants of
-     * that class, on the thread that ran the method: once a class, and late where the machine is busy. What our code allocated
-     * would be there in every round.
-     */
-    private static final int ROUNDS = 6;
-
     /** Frames under way; a tap's queue takes so many. */
     private static final int WINDOW = 256;
 
     private static final int NET_HDR_SIZE = 10;
-    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     @TempDir
     private Path folder;
@@ -171,15 +159,11 @@ final class InterfaceAllocationTest {
             try (Sender sender = new Sender(prefix + (from.equals("tap") ? "a" : "ax"), header, frame)) {
                 sender.send(backend, before, WARM_UP);
                 final long worker = RunningBackend.workerThreadId();
-                final List<Long> allocated = new ArrayList<>();
-                while (!allocated.contains(0L) && allocated.size() < ROUNDS) {
-                    final long bytes = THREADS.getThreadAllocatedBytes(worker);
+                Allocations.assertNone(worker, () -> {
                     sender.send(backend, before, frames);
                     RunningBackend.await(
                             "all are taken", () -> backend.port("a").received().packets() == before + sender.sent);
-                    allocated.add(THREADS.getThreadAllocatedBytes(worker) - bytes);
-                }
-                assertTrue(allocated.contains(0L), () -> "bytes of each round: " + allocated);
+                });
                 assertEquals(0, lost.get(), "the kernel took all");
                 assertEquals(sentBefore + sender.sent, backend.port("b").sent().packets(), "and none was dropped");
             }

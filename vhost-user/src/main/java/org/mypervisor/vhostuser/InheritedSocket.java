@@ -9,8 +9,6 @@ import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import jnr.constants.platform.Errno;
-import jnr.ffi.LastError;
-import jnr.ffi.Runtime;
 import jnr.unixsocket.UnixSocketChannel;
 import org.mypervisor.virtqueue.RawMemory;
 
@@ -79,7 +77,7 @@ final class InheritedSocket implements FrontendSource {
             if (accepted >= 0) {
                 return UnixSocketChannel.fromFD(accepted);
             }
-            if (!isTransient(LastError.getLastError(Runtime.getSystemRuntime()))) {
+            if (!isTransient(Libc.lastErrno())) {
                 throw new IOException("accept on descriptor %d: %s".formatted(fd, Libc.lastError()));
             }
         }

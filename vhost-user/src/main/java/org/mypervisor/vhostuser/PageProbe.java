@@ -4,8 +4,6 @@ import static org.mypervisor.vhostuser.Libc.LIBC;
 
 import java.io.IOException;
 import jnr.constants.platform.Errno;
-import jnr.ffi.LastError;
-import jnr.ffi.Runtime;
 import org.mypervisor.virtqueue.MemoryProbe;
 
 /**
@@ -52,7 +50,7 @@ public final class PageProbe implements MemoryProbe, AutoCloseable {
         if (LIBC.madvise(start, address + length - start, advice) == 0) {
             return true;
         }
-        final int errno = LastError.getLastError(Runtime.getSystemRuntime());
+        final int errno = Libc.lastErrno();
         if (errno == Errno.EINVAL.intValue()) {
             return canCopy(address, length);
         }

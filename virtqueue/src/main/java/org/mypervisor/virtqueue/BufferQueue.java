@@ -154,16 +154,23 @@ public abstract class BufferQueue {
      */
     public void takeFrom(final BufferQueue source) {}
 
-    /** Asks the other side not to wake us while we poll. */
-    public abstract void suppressKicks();
+    /** Asks the other side not to wake us while we poll; nothing where it cannot be asked. */
+    public void suppressKicks() {}
 
     /**
      * Asks the other side to wake us for the next chain, before we sleep.
      *
      * @return whether a chain is available all the same: then do not sleep
      */
-    public abstract boolean enableKicks();
+    public boolean enableKicks() {
+        return false;
+    }
 
-    /** Whether every page of the queue's parts and of its chain's buffers can still be had. After a fault only. */
-    public abstract boolean isWhole(MemoryProbe probe);
+    /**
+     * Whether every page of the queue's parts and of its chain's buffers can still be had, as it always can where they are not
+     * a guest's memory. After a fault only.
+     */
+    public boolean isWhole(final MemoryProbe probe) {
+        return true;
+    }
 }

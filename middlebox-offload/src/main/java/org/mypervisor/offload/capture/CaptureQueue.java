@@ -2,7 +2,6 @@ package org.mypervisor.offload.capture;
 
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
-import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RunningQueue;
 
 /**
@@ -98,19 +97,6 @@ final class CaptureQueue extends BufferQueue implements RunningQueue {
         if (ring.publish()) {
             writer.wake();
         }
-    }
-
-    @Override
-    public void suppressKicks() {}
-
-    @Override
-    public boolean enableKicks() {
-        return false;
-    }
-
-    @Override
-    public boolean isWhole(final MemoryProbe probe) {
-        return true;
     }
 
     @Override

@@ -4,7 +4,6 @@ import java.io.IOException;
 import org.mypervisor.vhostuser.EventFd;
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
-import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RunningQueue;
 
 /** Either end of a port that is attached to nothing: takes every frame without looking at it, and never has one. */
@@ -62,19 +61,6 @@ public final class NullQueue extends BufferQueue implements RunningQueue {
 
     @Override
     public void publish() {}
-
-    @Override
-    public void suppressKicks() {}
-
-    @Override
-    public boolean enableKicks() {
-        return false;
-    }
-
-    @Override
-    public boolean isWhole(final MemoryProbe probe) {
-        return true;
-    }
 
     @Override
     public BufferQueue queue() {

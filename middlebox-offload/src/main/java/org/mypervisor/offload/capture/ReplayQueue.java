@@ -3,7 +3,6 @@ package org.mypervisor.offload.capture;
 import java.io.IOException;
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
-import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RunningQueue;
 
 /**
@@ -151,9 +150,6 @@ public final class ReplayQueue extends BufferQueue implements RunningQueue {
     }
 
     @Override
-    public void suppressKicks() {}
-
-    @Override
     public boolean enableKicks() {
         if (available(1) != 0) {
             return true;
@@ -166,11 +162,6 @@ public final class ReplayQueue extends BufferQueue implements RunningQueue {
             timer.fireIn((long) (ticks / ticksPerNano));
         }
         return false;
-    }
-
-    @Override
-    public boolean isWhole(final MemoryProbe probe) {
-        return true;
     }
 
     @Override

@@ -2,7 +2,6 @@ package org.mypervisor.offload.host;
 
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
-import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RawMemory;
 
 /**
@@ -207,19 +206,6 @@ abstract class GatherQueue extends BufferQueue {
         if (frames != 0) {
             send(whole);
         }
-    }
-
-    @Override
-    public final void suppressKicks() {}
-
-    @Override
-    public final boolean enableKicks() {
-        return false;
-    }
-
-    @Override
-    public final boolean isWhole(final MemoryProbe probe) {
-        return true;
     }
 
     /** Notes where the frame of this slot lies. */

@@ -5,7 +5,6 @@ import static org.mypervisor.vhostuser.Libc.LIBC;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import jnr.constants.platform.Errno;
-import jnr.ffi.LastError;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.virtqueue.RawMemory;
 
@@ -127,7 +126,7 @@ final class NetDevice {
         RawMemory.putLe32(request + IFREQ_VALUE_OFFSET, value);
         try {
             if (LIBC.ioctl(socket, what, request) != 0) {
-                final int errno = LastError.getLastError(jnr.ffi.Runtime.getSystemRuntime());
+                final int errno = Libc.lastErrno();
                 final String why = errno == Errno.EPERM.intValue() ? "that needs CAP_NET_ADMIN" : Libc.lastError();
                 throw new IOException("interface " + name + ": cannot be set to " + words + ": " + why);
             }

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import jnr.constants.platform.Errno;
-import jnr.ffi.LastError;
 import jnr.ffi.Pointer;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.virtqueue.RawMemory;
@@ -124,7 +123,7 @@ public final class PacketInterface extends HostInterface {
     private int socket() throws IOException {
         final int socket = LIBC.socket(AF_PACKET, SOCK_RAW | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, 0);
         if (socket < 0) {
-            final int errno = LastError.getLastError(jnr.ffi.Runtime.getSystemRuntime());
+            final int errno = Libc.lastErrno();
             throw error(
                     errno == Errno.EPERM.intValue()
                             ? "packet sockets need CAP_NET_RAW (run as root, or: setcap cap_net_raw+ep on the JVM)"

@@ -4,7 +4,6 @@ import static org.mypervisor.vhostuser.Libc.LIBC;
 
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
-import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RawMemory;
 import org.mypervisor.virtqueue.RingFault;
 
@@ -236,16 +235,8 @@ final class PacketRing extends BufferQueue {
     }
 
     @Override
-    public void suppressKicks() {}
-
-    @Override
     public boolean enableKicks() {
         return available(1) != 0;
-    }
-
-    @Override
-    public boolean isWhole(final MemoryProbe probe) {
-        return true;
     }
 
     /** Frames for which there was a slot but no more room, since the last call. One thread, whichever. */

@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import jnr.constants.platform.Errno;
 import jnr.constants.platform.OpenFlags;
-import jnr.ffi.LastError;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.virtqueue.RawMemory;
 import org.mypervisor.virtqueue.RunningQueue;
@@ -144,7 +143,7 @@ public final class TapInterface extends HostInterface {
         RawMemory.putLe16(request + NetDevice.IFREQ_VALUE_OFFSET, flags);
         final int result = LIBC.ioctl(fd, TUNSETIFF, request);
         RawMemory.free(request, NetDevice.IFREQ_SIZE);
-        return result == 0 ? 0 : LastError.getLastError(jnr.ffi.Runtime.getSystemRuntime());
+        return result == 0 ? 0 : Libc.lastErrno();
     }
 
     private String reason(final int errno) {

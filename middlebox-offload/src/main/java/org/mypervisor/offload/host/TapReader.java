@@ -4,7 +4,6 @@ import static org.mypervisor.vhostuser.Libc.LIBC;
 
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
-import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RawMemory;
 
 /**
@@ -89,16 +88,8 @@ final class TapReader extends BufferQueue {
     public void publish() {}
 
     @Override
-    public void suppressKicks() {}
-
-    @Override
     public boolean enableKicks() {
         return available(1) != 0;
-    }
-
-    @Override
-    public boolean isWhole(final MemoryProbe probe) {
-        return true;
     }
 
     /** Nobody uses it any more. */

@@ -4,7 +4,6 @@ import static org.mypervisor.vhostuser.Libc.LIBC;
 
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
-import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RawMemory;
 
 /**
@@ -83,15 +82,7 @@ final class XdpReceiver extends BufferQueue {
     }
 
     @Override
-    public void suppressKicks() {}
-
-    @Override
     public boolean enableKicks() {
         return available(1) != 0 || sender.isWaiting();
-    }
-
-    @Override
-    public boolean isWhole(final MemoryProbe probe) {
-        return true;
     }
 }

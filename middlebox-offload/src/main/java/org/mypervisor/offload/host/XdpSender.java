@@ -6,7 +6,6 @@ import jnr.constants.platform.Errno;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.virtqueue.BufferList;
 import org.mypervisor.virtqueue.BufferQueue;
-import org.mypervisor.virtqueue.MemoryProbe;
 import org.mypervisor.virtqueue.RawMemory;
 
 /**
@@ -188,18 +187,5 @@ final class XdpSender extends BufferQueue {
         if (waiting) {
             kick(true);
         }
-    }
-
-    @Override
-    public void suppressKicks() {}
-
-    @Override
-    public boolean enableKicks() {
-        return false;
-    }
-
-    @Override
-    public boolean isWhole(final MemoryProbe probe) {
-        return true;
     }
 }
