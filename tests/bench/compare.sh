@@ -16,6 +16,10 @@
 # out_of_order, work, and the ring's entries where they are not 1024. The work is wire; 10 (that many rules); 1000-1k and
 # 1000-100k (rules, flows); ours alone besides, to see what more rules cost: 100 and 10000 rules with 100k flows, and with 1m,
 # of which each comes again after a million frames. ours_ns and testpmd_ns are busy nanoseconds a packet; OVS does not tell the like.
+#
+# A virtual machine's host may move its CPUs: apart ("far"), every packet takes two to three times as long as side by side
+# ("near"), whoever moves it. So before and after each sample a cache line is sent there and back (core-to-core.c), samples during
+# which that changed are taken again, and only samples of one placement are compared. Where both occur each has its row.
 # Needs huge pages: echo 1024 > /proc/sys/vm/nr_hugepages; mount -t hugetlbfs nodev /mnt/huge
 set -euo pipefail
 # shellcheck source=../../qemu-scripts/lib.sh
@@ -67,6 +71,7 @@ begin_work
 trap 'rm -f "$huge"/{load,peer,ovs}$$map_*; end_work' EXIT
 mkdir -p "$out"
 gcc -O3 -march=native $(pkg-config --cflags libdpdk) -o "$WORK/loadgen" "$BENCH/loadgen.c" $(pkg-config --libs libdpdk)
+gcc -O2 -pthread -o "$WORK/core-to-core" "$BENCH/core-to-core.c"
 gcc -O2 -o "$WORK/tsc-khz" "$SCRIPTS/guest/tsc-khz.c"
 ghz=$("$WORK/tsc-khz" | awk '{ print $1 / 1e6 }')
 eal=(--no-pci --no-telemetry --huge-dir "$huge")
@@ -179,7 +184,7 @@ ovs() {
     fi | ovs-ofctl add-flows br0 -
     generate ovs "$WORK/ovs/a" "$WORK/ovs/b" "$@"
     # Else the bridge's own interfaces stay on this machine.
-    ovs-appctl -t "$(echo "$WORK"/ovs/ovs-vswitchd.*.ctl)" exit --cleanup > /dev/null || true
+    ovs-appctl -t "$(echo "$WORK"/ovs/ovs-vswitchd.*.ctl)" exit --cleanup > /dev/null 2>&1 || true
     stop_process "$switch" || true
     stop_process "$server" || true
     cp "$WORK/ovs.json" "$WORK/result"
@@ -188,45 +193,90 @@ ovs() {
 median() { jq -s --arg key "$1" 'map(.[$key]) | sort | .[(length - 1) / 2 | floor]' "$2"; }
 ratio() { jq -n --argjson a "$1" --argjson b "$2" 'if $b == 0 then 0 else $a / $b * 1000 | round / 1000 end'; }
 
+# Nanoseconds there and back from which on two CPUs are far from each other.
+readonly FAR=200
+placement() { if (($("$WORK/core-to-core") < FAR)); then echo near; else echo far; fi; }
+
+# sample WHO ARGUMENT...: with all of it in one placement, which is left in $placement; the result in $WORK/result.
+sample() {
+    local try before
+    for try in 1 2 3 4; do
+        before=$(placement)
+        "$@"
+        placement=$(placement)
+        [[ $placement != "$before" ]] || return 0
+        ((try == 4)) || progress "the CPUs were moved meanwhile; once more"
+    done
+    placement=mixed
+}
+
+samples() { if [[ -f $1 ]]; then wc -l < "$1"; else echo 0; fi; } # of a file
+
+# row CASE PLACEMENT WHO...: medians, if everybody has samples.
+row() {
+    local name=$1 where=$2 who n least=1000000 row
+    shift 2
+    for who in "$@"; do
+        n=$(samples "$WORK/of-$who-$where")
+        least=$((n < least ? n : least))
+    done
+    ((least)) || return 0
+    row=("\"case\":\"$name\"" "\"cores\":\"$where\"" "\"samples\":$least")
+    for who in "$@"; do
+        row+=("\"${who}_mpps\":$(median mpps "$WORK/of-$who-$where")")
+        [[ $who == ovs ]] || row+=("\"${who}_ns\":$(median ns "$WORK/of-$who-$where")")
+    done
+    (IFS=,; echo "{${row[*]}}") | jq -c '. + {mpps_ratio_testpmd: (if .testpmd_mpps then .ours_mpps / .testpmd_mpps else null end),
+        ns_ratio_testpmd: (if .testpmd_ns then .ours_ns / .testpmd_ns else null end),
+        mpps_ratio_ovs: (if .ovs_mpps then .ours_mpps / .ovs_mpps else null end)}' >> "$WORK/rows"
+}
+
+# enough WHO...: half of the rounds are there for everybody in one placement.
+enough() {
+    local where who all
+    for where in near far; do
+        all=yes
+        for who in "$@"; do (($(samples "$WORK/of-$who-$where") * 2 >= rounds)) || all=no; done
+        [[ $all == no ]] || return 0
+    done
+    return 1
+}
+
 speeds() {
-    local name who peers round
+    local name who contenders round placement settled=0
     for name in "${chosen[@]}"; do
         split "$name"
-        peers=(testpmd ovs)
+        contenders=(ours testpmd ovs)
         case $work in
             wire) ;;
-            100-* | 10000-*) peers=() ;;
-            *) peers=(ovs) ;;
+            100-* | 10000-*) contenders=(ours) ;;
+            *) contenders=(ours ovs) ;;
         esac
         rm -f "$WORK"/of-*
-        for ((round = 1; round <= rounds; round++)); do
-            for who in ours "${peers[@]}"; do
-                "$who"
-                jq -c . "$WORK/result" >> "$WORK/of-$who"
-                progress "$name, round $round, $who: $(jq -r '"\(.mpps) Mpps" + (if .ns then ", \(.ns * 10 | round / 10) ns/packet" else "" end)' "$WORK/result")"
+        for ((round = 1; round <= rounds || (round <= 2 * rounds && !settled); round++)); do
+            for who in "${contenders[@]}"; do
+                sample "$who"
+                jq -c . "$WORK/result" >> "$WORK/of-$who-$placement"
+                progress "$name, round $round, $placement, $who: $(jq -r '"\(.mpps) Mpps" + (if .ns then ", \(.ns * 10 | round / 10) ns/packet" else "" end)' "$WORK/result")"
             done
+            settled=0
+            ! enough "${contenders[@]}" || settled=1
         done
-        local row=("\"case\":\"$name\"")
-        for who in ours "${peers[@]}"; do
-            row+=("\"${who}_mpps\":$(median mpps "$WORK/of-$who")")
-            [[ $who == ovs ]] || row+=("\"${who}_ns\":$(median ns "$WORK/of-$who")")
-        done
-        (IFS=,; echo "{${row[*]}}") | jq -c '. + {mpps_ratio_testpmd: (if .testpmd_mpps then .ours_mpps / .testpmd_mpps else null end),
-            ns_ratio_testpmd: (if .testpmd_ns then .ours_ns / .testpmd_ns else null end),
-            mpps_ratio_ovs: (if .ovs_mpps then .ours_mpps / .ovs_mpps else null end)}' >> "$WORK/rows"
+        row "$name" near "${contenders[@]}"
+        row "$name" far "${contenders[@]}"
     done
     jq -s --arg date "$(date -u +%FT%TZ)" --argjson rounds "$rounds" --argjson seconds "$seconds" \
         '{$date, $rounds, $seconds, cases: .}' "$WORK/rows" > "$out/bench.json"
     {
-        echo "case ours_Mpps ours_ns testpmd_Mpps testpmd_ns ratio_Mpps ratio_ns OVS_Mpps ratio_Mpps"
+        echo "case cores samples ours_Mpps ours_ns testpmd_Mpps testpmd_ns ratio_Mpps ratio_ns OVS_Mpps ratio_Mpps"
         jq -r '.cases[] | def f(n): if . == null then "-" else . * n | round / n end;
-            [.case, (.ours_mpps | f(100)), (.ours_ns | f(10)), (.testpmd_mpps | f(100)), (.testpmd_ns | f(10)), (.mpps_ratio_testpmd | f(1000)),
+            [.case, .cores, .samples, (.ours_mpps | f(100)), (.ours_ns | f(10)), (.testpmd_mpps | f(100)), (.testpmd_ns | f(10)), (.mpps_ratio_testpmd | f(1000)),
              (.ns_ratio_testpmd | f(1000)), (.ovs_mpps | f(100)), (.mpps_ratio_ovs | f(1000))] | join(" ")' "$out/bench.json"
-    } | awk '{ printf "%-36s", $1; for (i = 2; i <= NF; i++) printf "%13s", $i; print "" }'
+    } | awk '{ printf "%-36s%6s%9s", $1, $2, $3; for (i = 4; i <= NF; i++) printf "%13s", $i; print "" }'
 }
 
 latencies() {
-    local name who round share full=() rate
+    local name who round share full=() rate placement
     for name in "${chosen[@]}"; do
         split "$name"
         [[ $work == wire ]] || continue
@@ -237,9 +287,9 @@ latencies() {
             rm -f "$WORK"/of-*
             for ((round = 1; round <= rounds; round++)); do
                 for who in ours testpmd; do
-                    "$who" --latency --rate $((rate / 100 * share))
+                    sample "$who" --latency --rate $((rate / 100 * share))
                     jq -c . "$WORK/result" >> "$WORK/of-$who"
-                    progress "$name at $share %, round $round, $who: $(jq -r '"p50 \(.p50) p99 \(.p99) p99.99 \(.p9999) ns"' "$WORK/result")"
+                    progress "$name at $share %, round $round, $placement, $who: $(jq -r '"p50 \(.p50) p99 \(.p99) p99.99 \(.p9999) ns"' "$WORK/result")"
                 done
             done
             for who in ours testpmd; do

@@ -29,15 +29,20 @@ public final class VirtioNetHdr {
     }
 
     /**
-     * Writes a header that says: complete checksums, no segmentation, so many buffers.
+     * Makes a header say: complete checksums, no segmentation, so many buffers. Most buffers come round again and say so
+     * already; they are not written to, and their cache lines stay with both sides.
      *
      * @param size {@link #SIZE} or {@link #LEGACY_SIZE}
      */
     public static void putPlain(final long address, final int size, final int numBuffers) {
-        RawMemory.putLe64(address, 0);
         if (size == SIZE) {
-            RawMemory.putLe32(address + CSUM_OFFSET_OFFSET, (long) numBuffers << 16);
+            final long end = (long) numBuffers << 16;
+            if ((RawMemory.le64(address) | RawMemory.le32(address + CSUM_OFFSET_OFFSET) ^ end) != 0) {
+                RawMemory.putLe64(address, 0);
+                RawMemory.putLe32(address + CSUM_OFFSET_OFFSET, end);
+            }
         } else {
+            RawMemory.putLe64(address, 0);
             RawMemory.putLe16(address + CSUM_OFFSET_OFFSET, 0);
         }
     }
