@@ -436,7 +436,7 @@ endpoints() {
         udp)
             to=("10.78.$k.1" "10.78.$k.2")
             # Paced frames go in turns with the baseline's: UDP's third argument is the rate.
-            if [[ $name != baseline && $3 != 0 ]] && selected baseline; then
+            if [[ $name != baseline && $3 != 0 && $in_turns == yes ]]; then
                 b=$(index_of baseline)
                 options+=(--beside "10.78.$b.1,10.78.$b.2")
             fi
@@ -495,7 +495,7 @@ send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
         udp)
             speed=$(frames_a_second "$paced")
             # In turns with the baseline. What else the machine does is divided by fewer frames when they are slow.
-            if [[ $paced != fast && $name != baseline ]] && selected baseline; then
+            if [[ $paced != fast && $name != baseline && $in_turns == yes ]]; then
                 seconds=$(awk -v seconds="$seconds" -v rate="$rate" -v speed="$speed" 'BEGIN { print 1.2 * seconds * sqrt(rate / speed) }')
             fi
             endpoints "$name" udp "$size" "$share" "$speed" "$seconds"
@@ -510,9 +510,11 @@ send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
 # been quiet did something else meanwhile: CPU time that is neither the arrangement's nor the kernel's for its traffic.
 problem_of() {
     jq -r --arg paced "$1" --argjson quiet "$quiet" --argjson cpus "$(nproc)" '
-        .cpu_s as $c | ($c.system - ($c.qemu // 0) - ($c.mypervisor // 0) - ($c.echo // 0) - $c.endpoints - $c.softirq) as $other
+        .cpu_s as $c | ($c.system - ($c.qemu // 0) - ($c.mypervisor // 0) - ($c.echo // 0) - $c.endpoints - ($c.softirq // 0)) as $other
         | if ($paced | startswith("paced")) and .sent != null and .delivered < .sent - (.sent_denied // 0)
           then "\(.delivered) of \(.sent - (.sent_denied // 0)) paced frames arrived"
+          elif .beside and .beside.delivered < .beside.sent - .beside.sent_denied
+          then "\(.beside.delivered) of \(.beside.sent - .beside.sent_denied) paced frames of the baseline arrived"
           elif $quiet and $other > 0.15 * $cpus * .seconds then "busy with something else for \($other * 1000 | round) ms"
           else empty end' "$WORK/result"
 }
@@ -549,7 +551,7 @@ measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
            worker: (if $stats then {packets: ($stats | sums(.workers[].packets)), busy_ns: ($stats | sums(.workers[].busy_ns)),
                                     bursts: ($stats | sums(.workers[].bursts))} else null end),
            cpu_s: .cpu_s, beside: (if .beside then {sent: .beside.sent, cpu_s: .beside.cpu_s.system} else null end),
-           wrong: ((.denied_delivered // 0) + (.duplicates // 0) + (.damaged // 0) + (.checksum_errors // 0) + (.socket_drops // 0)),
+           wrong: ((.denied_delivered // 0) + (.beside.denied_delivered // 0) + (.duplicates // 0) + (.damaged // 0) + (.checksum_errors // 0) + (.socket_drops // 0)),
            allowed: (if .sent == null then null else .sent - (.sent_denied // 0) end)}' "$WORK/result" >> "$WORK/runs"
 }
 
@@ -690,6 +692,9 @@ rm -f "$out"/experiment.json "$out"/{mypervisor,guest,tap-echo,nginx}*.log
 since=$SECONDS
 accel=$(accelerator)
 make_grid
+# Turns need exact accounts of idle CPUs, which containers may hide.
+in_turns=no
+! selected baseline || ! grep -q idle_sleeptime /proc/timer_list 2> /dev/null || in_turns=yes
 longest=0 all_runs=0 done_runs=0 offloads=on background='' quiet=true disturbed=0 tcp_rate='' guest_needed=0 nginx='' calibration=1
 [[ $grid != quick ]] || calibration=0.4
 guests=() echo_pids=()

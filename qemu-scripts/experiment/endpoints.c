@@ -34,6 +34,7 @@
 #include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
+#include <math.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
@@ -195,12 +196,12 @@ static double children_cpu(void)
     return spent.ru_utime.tv_sec + spent.ru_stime.tv_sec + (spent.ru_utime.tv_usec + spent.ru_stime.tv_usec) / 1e6;
 }
 
-/* An idle CPU's account is open until it does something: so this thread runs on each of them for a moment. */
-static void wake_all_cpus(void)
+/* An idle CPU's account is open until it does something: so this thread runs on each of them for a moment, if it may. */
+static bool wake_all_cpus(void)
 {
     cpu_set_t all, one;
-    if (sched_getaffinity(0, sizeof all, &all))
-        die("sched_getaffinity");
+    if (sched_getaffinity(0, sizeof all, &all) || CPU_COUNT(&all) != sysconf(_SC_NPROCESSORS_ONLN))
+        return false;
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
         if (CPU_ISSET(cpu, &all)) {
             CPU_ZERO(&one);
@@ -208,23 +209,23 @@ static void wake_all_cpus(void)
             if (sched_setaffinity(0, sizeof one, &one))
                 die("sched_setaffinity");
         }
-    sched_setaffinity(0, sizeof all, &all);
+    return sched_setaffinity(0, sizeof all, &all) == 0;
 }
 
 /*
  * The time that CPUs were idle is known exactly, as the kernel notes when an idle CPU begins and ends to be so. The other
  * columns of /proc/stat are samples of the timer tick, and a load that timers wake is sampled wrong. So what was spent is
- * what was not idle. /proc/timer_list tells it in nanoseconds; where there is none, /proc/uptime in hundredths of a second.
+ * what was not idle. /proc/timer_list tells it in nanoseconds; where there is none, /proc/uptime in hundredths of a second, which
+ * is too coarse for turns.
  */
 static double idle_s(void)
 {
     static const char *const sleeping[] = { ".idle_sleeptime", ".iowait_sleeptime" };
     char line[256];
     double idle = 0, more;
-    FILE *file = fopen("/proc/timer_list", "r");
+    FILE *file = wake_all_cpus() ? fopen("/proc/timer_list", "r") : NULL;
     bool found = false;
     if (file) {
-        wake_all_cpus();
         while (fgets(line, sizeof line, file))
             for (int i = 0; i < 2; i++) {
                 char *at = strstr(line, sleeping[i]), *colon = at ? strchr(at, ':') : NULL;
@@ -237,6 +238,8 @@ static double idle_s(void)
         if (found)
             return idle;
     }
+    if (beside)
+        fail("--beside needs /proc/timer_list, and to run on all CPUs");
     unsigned long long iowait;
     file = fopen("/proc/uptime", "r");
     if (!file || fscanf(file, "%*s %lf", &idle) != 1)
@@ -379,7 +382,9 @@ static void report_spent(const struct spent *spent)
             own += spent->watched[i];
         else
             fprintf(out, ", \"%s\": %.5f", labels[i].name, spent->watched[i]);
-    fprintf(out, ", \"softirq\": %.4f, \"endpoints\": %.5f}", spent->softirq, own);
+    if (!isnan(spent->softirq))
+        fprintf(out, ", \"softirq\": %.4f", spent->softirq);
+    fprintf(out, ", \"endpoints\": %.5f}", own);
 }
 
 static void report_counters(const struct snapshot *from, const struct snapshot *to)
@@ -629,7 +634,8 @@ static int by_difference(const void *a, const void *b)
 
 /*
  * Two ways in turns: one, two, two, one, and so on, so that what changes slowly does so for both. Only the middle half of the
- * pairs is accounted for, by the difference: in the others the machine was busy with something else during one of the turns.
+ * pairs is accounted for, by the difference: at the ends are those in which the machine was busy with something else during one
+ * of the turns. What a way itself does in few of its turns goes with them.
  */
 static void send_in_turns(struct udp *udp, struct load *load, int64_t length)
 {
@@ -642,14 +648,14 @@ static void send_in_turns(struct udp *udp, struct load *load, int64_t length)
         int which = (turn + 1) / 2 % 2;
         struct way *way = &udp->ways[which];
         struct pair *pair = &all[turn / 2];
-        uint64_t before = way->sent + way->sent_denied;
+        uint64_t before = way->sent + way->sent_denied, missing = way->sent - way->delivered;
         int64_t begun = now_ns();
         send_paced(way, load, from.time + SLICE - REST);
         way->sending += now_ns() - begun;
         pair->frames[which] = way->sent + way->sent_denied - before;
         do
             usleep(500);
-        while (now_ns() < from.time + SLICE || (way->delivered < way->sent && now_ns() < from.time + SLICE + PATIENCE));
+        while (now_ns() < from.time + SLICE || (way->delivered + missing < way->sent && now_ns() < from.time + SLICE + PATIENCE));
         struct spent to = spent_now();
         add_spent(&pair->spent[which], &from, &to);
         from = to;
@@ -714,11 +720,11 @@ static void report_way(const struct way *way)
     struct spent spent = way->spent;
     spent.time *= share;
     spent.idle *= share;
-    spent.softirq *= share;
     spent.own *= share;
     for (int i = 0; i < label_count; i++)
         spent.watched[i] *= share;
     fprintf(out, "\"seconds\": %.4f, ", seconds);
+    spent.softirq = NAN; /* it is counted in hundredths of a second, which says nothing of turns */
     report_spent(&spent);
     fprintf(out, ", ");
     report_frames(way, seconds);

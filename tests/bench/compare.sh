@@ -195,15 +195,19 @@ ratio() { jq -n --argjson a "$1" --argjson b "$2" 'if $b == 0 then 0 else $a / $
 
 # Nanoseconds there and back from which on two CPUs are far from each other.
 readonly FAR=200
-placement() { if (($("$WORK/core-to-core") < FAR)); then echo near; else echo far; fi; }
+placement() { # near or far
+    local ns
+    ns=$("$WORK/core-to-core") || die "the CPUs' distance cannot be measured (its message is above)"
+    if ((ns < FAR)); then echo near; else echo far; fi
+}
 
 # sample WHO ARGUMENT...: with all of it in one placement, which is left in $placement; the result in $WORK/result.
 sample() {
     local try before
     for try in 1 2 3 4; do
-        before=$(placement)
+        before=$(placement) || exit
         "$@"
-        placement=$(placement)
+        placement=$(placement) || exit
         [[ $placement != "$before" ]] || return 0
         ((try == 4)) || progress "the CPUs were moved meanwhile; once more"
     done
@@ -244,6 +248,7 @@ enough() {
 
 speeds() {
     local name who contenders round placement settled=0
+    : > "$WORK/rows"
     for name in "${chosen[@]}"; do
         split "$name"
         contenders=(ours testpmd ovs)
@@ -264,6 +269,7 @@ speeds() {
         done
         row "$name" near "${contenders[@]}"
         row "$name" far "${contenders[@]}"
+        grep -qF "\"$name\"" "$WORK/rows" || warn "$name: no two samples had the CPUs in one placement; take more --rounds"
     done
     jq -s --arg date "$(date -u +%FT%TZ)" --argjson rounds "$rounds" --argjson seconds "$seconds" \
         '{$date, $rounds, $seconds, cases: .}' "$WORK/rows" > "$out/bench.json"
@@ -276,7 +282,7 @@ speeds() {
 }
 
 latencies() {
-    local name who round share full=() rate placement
+    local name who round share full=() rate placement where
     for name in "${chosen[@]}"; do
         split "$name"
         [[ $work == wire ]] || continue
@@ -288,22 +294,27 @@ latencies() {
             for ((round = 1; round <= rounds; round++)); do
                 for who in ours testpmd; do
                     sample "$who" --latency --rate $((rate / 100 * share))
-                    jq -c . "$WORK/result" >> "$WORK/of-$who"
+                    jq -c . "$WORK/result" >> "$WORK/of-$who-$placement"
                     progress "$name at $share %, round $round, $placement, $who: $(jq -r '"p50 \(.p50) p99 \(.p99) p99.99 \(.p9999) ns"' "$WORK/result")"
                 done
             done
-            for who in ours testpmd; do
-                jq -n --arg case "$name" --arg who "$who" --argjson share "$share" --argjson rate "$((rate / 100 * share))" \
-                    --argjson p50 "$(median p50 "$WORK/of-$who")" --argjson p99 "$(median p99 "$WORK/of-$who")" \
-                    --argjson p9999 "$(median p9999 "$WORK/of-$who")" -c '{$case, $share, $rate, $who, $p50, $p99, $p9999}' >> "$WORK/rows"
+            for where in near far; do
+                [[ -f $WORK/of-ours-$where && -f $WORK/of-testpmd-$where ]] || continue
+                for who in ours testpmd; do
+                    jq -n --arg case "$name" --arg cores "$where" --argjson samples "$(samples "$WORK/of-$who-$where")" --arg who "$who" \
+                        --argjson share "$share" --argjson rate "$((rate / 100 * share))" \
+                        --argjson p50 "$(median p50 "$WORK/of-$who-$where")" --argjson p99 "$(median p99 "$WORK/of-$who-$where")" \
+                        --argjson p9999 "$(median p9999 "$WORK/of-$who-$where")" -c \
+                        '{$case, $share, $rate, $cores, $samples, $who, $p50, $p99, $p9999}' >> "$WORK/rows"
+                done
             done
         done
     done
     jq -s --arg date "$(date -u +%FT%TZ)" --argjson rounds "$rounds" --argjson seconds "$seconds" \
         '{$date, $rounds, $seconds, latencies: .}' "$WORK/rows" > "$out/latency.json"
     {
-        echo "case load_% frames/s who p50_ns p99_ns p99.99_ns"
-        jq -r '.latencies[] | [.case, .share, .rate, .who, .p50, .p99, .p9999] | join(" ")' "$out/latency.json"
+        echo "case load_% frames/s cores samples who p50_ns p99_ns p99.99_ns"
+        jq -r '.latencies[] | [.case, .share, .rate, .cores, .samples, .who, .p50, .p99, .p9999] | join(" ")' "$out/latency.json"
     } | awk '{ printf "%-36s", $1; for (i = 2; i <= NF; i++) printf "%12s", $i; print "" }'
 }
 

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum { WARM_UP = 1000, TURNS = 20000 };
@@ -18,7 +19,10 @@ static void pin(int cpu)
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
+    if (sched_setaffinity(0, sizeof one, &one)) {
+        perror("core-to-core: CPUs 0 and 1");
+        exit(1);
+    }
 }
 
 static void *return_it(void *unused)

@@ -14,6 +14,8 @@ import java.util.List;
 final class Allocations {
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     private static final int MOST_ROUNDS = 6;
+    /** More than the String constants of a few classes. */
+    private static final long MOST_BYTES = 4096;
 
     private Allocations() {}
 
@@ -29,7 +31,8 @@ final class Allocations {
             round.run();
             allocated.add(THREADS.getThreadAllocatedBytes(thread) - before);
         } while (!endsQuietly(allocated) && allocated.size() < MOST_ROUNDS);
-        assertTrue(endsQuietly(allocated), () -> "bytes of each round: " + allocated);
+        final long sum = allocated.stream().mapToLong(Long::longValue).sum();
+        assertTrue(endsQuietly(allocated) && sum <= MOST_BYTES, () -> "bytes of each round: " + allocated);
         return allocated.size();
     }
 

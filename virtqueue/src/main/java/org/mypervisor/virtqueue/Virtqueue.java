@@ -81,4 +81,7 @@ public abstract sealed class Virtqueue extends BufferQueue permits SplitVirtqueu
      */
     @Override
     public abstract boolean enableKicks();
+
+    @Override
+    public abstract boolean isWhole(MemoryProbe probe);
 }

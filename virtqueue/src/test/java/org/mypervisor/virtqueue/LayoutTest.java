@@ -108,6 +108,12 @@ class LayoutTest {
         put(0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9);
         VirtioNetHdr.putPlain(memory, 12, 0x0102);
         assertBytes(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 9);
+        for (int differing = 0; differing < 12; differing++) {
+            put(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 9);
+            put(differing, 9);
+            VirtioNetHdr.putPlain(memory, 12, 0x0102);
+            assertBytes(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 9);
+        }
         put(0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9);
         VirtioNetHdr.putPlain(memory, 10, 1);
         assertBytes(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9);

@@ -26,8 +26,8 @@ record CostFit(CostModel model, List<Compared> compared, List<String> notes) {
     /** Share by which a run differs from the next one of its kind. */
     private static final double SCATTER = 0.05;
 
-    /** What else a quiet machine may do in a run's turns and not in those of the baseline. */
-    private static final double BACKGROUND_CPUS = 0.005;
+    /** As far as the medians of three rounds scatter that have few frames: what else a quiet machine does in some turns. */
+    private static final double BACKGROUND_CPUS = 0.01;
 
     /** Weights by measured values would favour those that are too small by chance; by predicted ones they do not. */
     private static final int PASSES = 4;

@@ -47,19 +47,13 @@ record Promise(String what, Bound bound, double limit, OptionalDouble value) {
                         0.2,
                         headline.cpuPerMillion.ratio(OURS, TRADITIONAL)),
                 error("CPU time, mean", mean(fit.cpuErrors())),
-                error("CPU time, median", median(fit.cpuErrors())),
                 error("CPU time, worst", Numbers.max(fit.cpuErrors())),
                 error("guest interrupts, mean", mean(fit.interruptErrors())),
-                error("guest interrupts, median", median(fit.interruptErrors())),
                 error("guest interrupts, worst", Numbers.max(fit.interruptErrors())));
     }
 
     private static OptionalDouble mean(final double[] values) {
         return DoubleStream.of(values).average();
-    }
-
-    private static OptionalDouble median(final double[] values) {
-        return Numbers.median(DoubleStream.of(values));
     }
 
     private static Promise error(final String what, final OptionalDouble value) {

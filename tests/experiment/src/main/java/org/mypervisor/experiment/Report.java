@@ -97,7 +97,8 @@ final class Report {
         report.paragraph("Values are medians over rounds, with the least and the greatest in brackets. " + repeated()
                 + " CPU time is that of the whole host without `" + Run.BASELINE
                 + "`, the end points' own cost for the same traffic over one bridge; it can be below 0 where an"
-                + " arrangement takes less than that bridge. `kernel` and `tap-echo` are bounds: the same work done"
+                + " arrangement takes less than that bridge. Paced UDP goes in turns through arrangement and baseline, of"
+                + " whose pairs the middle half counts, by their difference. `kernel` and `tap-echo` are bounds: the same work done"
                 + " by the host's kernel, and by a program that only copies between two taps.");
     }
 

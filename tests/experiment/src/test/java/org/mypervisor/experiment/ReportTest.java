@@ -93,7 +93,7 @@ final class ReportTest {
         assertTrue(Files.readString(folder.resolve("report/tcp.svg")).contains("<svg"));
         assertTrue(ImageIO.read(folder.resolve("report/tcp.png").toFile()).getWidth() > 800);
         assertTrue(Files.notExists(folder.resolve("report/cost-model.json")), "there is nothing to fit");
-        assertTrue(out.toString().endsWith("report.md: 2 of 11 promises met, 8 not measured\n"), out.toString());
+        assertTrue(out.toString().endsWith("report.md: 2 of 9 promises met, 6 not measured\n"), out.toString());
     }
 
     @Test
