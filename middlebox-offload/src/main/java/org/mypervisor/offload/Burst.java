@@ -28,6 +28,16 @@ final class Burst {
     private long takenBytes;
     private long sentBytes;
 
+    /** The rings of frames that are being completed or not counted yet, and how many frames. */
+    private BufferQueue openFrom;
+
+    private BufferQueue openTo;
+    private int openTaken;
+    /** Whose frames have arrived, though a fault came in between; and how many it still has to complete. */
+    private BufferQueue interruptedFrom;
+
+    private int interruptedTaken;
+
     Burst(final Element[] elements) {
         this.elements = elements;
         packets = new Packet[elements.length == 0 ? 0 : BufferBurst.MOST];
@@ -83,9 +93,46 @@ final class Burst {
             without = looked == 0 || found != 0 ? TURNS_WITHOUT : 0;
             return 0;
         }
+        openFrom = from;
+        openTo = to;
+        openTaken = taken;
         to.completeBurst(sent);
         from.completeBurst(taken);
         return taken;
+    }
+
+    /** The frames last taken are counted. */
+    void close() {
+        openFrom = null;
+        openTo = null;
+    }
+
+    /**
+     * A memory fault has broken something off, perhaps between the two rings' completions: notes how far they got. Before any
+     * other wire uses the rings.
+     */
+    void interrupt() {
+        interruptedFrom = openFrom != null && openTo.burst().isCompleted() ? openFrom : null;
+        interruptedTaken = interruptedFrom != null && !interruptedFrom.burst().isCompleted() ? openTaken : 0;
+    }
+
+    /**
+     * Frames that arrived are taken from their source now, lest they are sent again.
+     *
+     * @param from the source, if it still runs
+     * @return frames that are to be counted
+     */
+    int resume(final BufferQueue from) {
+        if (interruptedFrom == null || interruptedFrom != from || from.fault() != null) {
+            close();
+            return 0;
+        }
+        if (interruptedTaken != 0) {
+            from.completeBurst(interruptedTaken);
+            interruptedTaken = 0;
+        }
+        interruptedFrom = null;
+        return openTaken;
     }
 
     /** How many of the first frames ask for nothing. Their headers are not read again. */

@@ -106,14 +106,19 @@ final class Wire {
     private int forwardBurst(final BufferQueue from, final BufferQueue to, final int most) {
         final int taken = burst.forward(from, to, most, source.hasHostOffloads());
         if (taken != 0) {
-            frames += taken;
-            frameBytes += burst.takenBytes();
-            delivery.sent(burst.sent(), burst.sentBytes());
-            if (burst.sent() != taken) {
-                countDrops(taken);
-            }
+            count(taken);
         }
         return taken;
+    }
+
+    private void count(final int taken) {
+        frames += taken;
+        frameBytes += burst.takenBytes();
+        delivery.sent(burst.sent(), burst.sentBytes());
+        if (burst.sent() != taken) {
+            countDrops(taken);
+        }
+        burst.close();
     }
 
     private void countDrops(final int taken) {
@@ -300,13 +305,19 @@ final class Wire {
     void suspend() {
         suspended = true;
         loadedFrom = null;
+        burst.interrupt();
     }
 
     /** Goes on, once the guilty port is broken. What was completed before the fault is shown to its drivers now. */
     void resume() {
         if (suspended) {
             suspended = false;
-            settle(ends.from(), ends.to());
+            final RunningQueue from = ends.from();
+            final int arrived = burst.resume(from == null ? null : from.queue());
+            if (arrived != 0) {
+                count(arrived);
+            }
+            settle(from, ends.to());
         }
     }
 

@@ -20,6 +20,7 @@ public final class BufferBurst {
     private final GuestMemory memory;
     private final boolean writable;
     private int count;
+    private boolean completed;
 
     /** The region that the last buffer was in. Most are in the same one. */
     private long regionGpa;
@@ -64,7 +65,18 @@ public final class BufferBurst {
     /** Declares how many chains are here. */
     int end(final int chains) {
         count = chains;
+        completed = false;
         return chains;
+    }
+
+    /** Declares that chains were completed since the last look; the queue's position has moved just before. */
+    void complete() {
+        completed = true;
+    }
+
+    /** Whether {@link BufferQueue#completeBurst} took effect since the last look, even if an error came out of it. */
+    public boolean isCompleted() {
+        return completed;
     }
 
     /**

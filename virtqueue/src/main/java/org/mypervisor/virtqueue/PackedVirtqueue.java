@@ -219,6 +219,7 @@ public final class PackedVirtqueue extends Virtqueue {
         unpublishedCompleted += count;
         unpublishedChains += count;
         unpublished = unpublishedCompleted;
+        done.complete();
     }
 
     @Override

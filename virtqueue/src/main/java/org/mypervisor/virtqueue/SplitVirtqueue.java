@@ -111,6 +111,7 @@ public final class SplitVirtqueue extends Virtqueue {
             VirtqUsed.putElement(used, (next + i) & mask, done.token(i), done.written(i));
         }
         next = (next + count) & 0xFFFF;
+        done.complete();
     }
 
     @Override
