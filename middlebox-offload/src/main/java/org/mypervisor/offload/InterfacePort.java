@@ -119,7 +119,15 @@ final class InterfacePort implements Attachment {
                     netInterface.name(),
                     fault.key());
         }
-        if (open && (!keeps || fault != null)) {
+        final boolean outgrown = netInterface.isOutgrown();
+        if (outgrown) {
+            LOG.info(
+                    "port {}: interface {} has MTU {} now, for which its queues are opened anew",
+                    port.id(),
+                    netInterface.name(),
+                    netInterface.mtu());
+        }
+        if (open && (!keeps || fault != null || outgrown)) {
             close(state);
         }
         if (!open && isReadyToOpen(netInterface.state())) {

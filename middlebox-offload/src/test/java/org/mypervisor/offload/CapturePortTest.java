@@ -102,6 +102,15 @@ final class CapturePortTest {
         assertTrue(timed(frames, ",speed=0.5x").toMillis() >= 800);
         assertTrue(timed(frames(5, 60, 10 * TENTH), ",speed=8x").toMillis() >= 500);
         assertTrue(timed(frames(5, 60, 0), ",rate=10").toMillis() >= 400);
+        final List<Frame> fromZero = List.of(
+                new Frame(0, new byte[60], 60),
+                new Frame(3 * TENTH, new byte[60], 60),
+                new Frame(4 * TENTH, new byte[60], 60));
+        assertTrue(timed(fromZero, "").toMillis() >= 400, "1970 is a time");
+        final long thousandMillis = timed(frames(1000, 60, 0), ",rate=1000").toMillis();
+        assertTrue(
+                thousandMillis >= 999 && thousandMillis < 4000,
+                thousandMillis + " ms for 1,000 frames at 1,000 a second");
         // An hour each, which nobody waits for.
         timed(frames(5, 60, 9000 * TENTH), ",speed=100000x");
         timed(frames(5, 60, 9000 * TENTH), ",speed=max");

@@ -36,7 +36,7 @@ public final class Capture implements AutoCloseable {
     private final long reserved;
     private long end;
     private long frames;
-    private long firstNanos;
+    private long firstNanos = FrameSink.NO_TIME;
     private long lastNanos;
 
     private Capture(final String name, final long fileSize) throws CaptureException {
@@ -114,7 +114,7 @@ public final class Capture implements AutoCloseable {
     }
 
     private void add(final long nanos, final byte[] bytes, final int length, final long originalLength) {
-        FrameRecord.put(end, nanos, length, originalLength);
+        FrameRecord.put(end, Math.max(nanos, 0), length, originalLength);
         final long to = end + FrameRecord.FRAME_OFFSET;
         int done = 0;
         for (; done <= length - Long.BYTES; done += Long.BYTES) {
@@ -125,8 +125,8 @@ public final class Capture implements AutoCloseable {
         }
         end += FrameRecord.size(length);
         frames++;
-        // Frames without a time, in front, have 0: they go at once, before the first that has one.
-        firstNanos = firstNanos == 0 ? nanos : firstNanos;
+        // Those without a time, in front, go at once, before the first that has one.
+        firstNanos = firstNanos == FrameSink.NO_TIME ? nanos : firstNanos;
         lastNanos = nanos;
     }
 
@@ -145,9 +145,9 @@ public final class Capture implements AutoCloseable {
         return end;
     }
 
-    /** The time of the first frame that has one. */
+    /** The time of the first frame that has one, or 0. */
     long firstNanos() {
-        return firstNanos;
+        return Math.max(firstNanos, 0);
     }
 
     /** From the first frame to the last, and never below 0, whatever the clock did meanwhile. */

@@ -39,6 +39,8 @@ final class PcapngReader {
     private static final int PACKET_FIELDS = 20;
     private static final int SIMPLE_PACKET_FIELDS = 4;
     private static final int MAX_OPTIONS = 1 << 15;
+    /** More than anybody has; each is kept in memory. */
+    private static final int MAX_INTERFACES = 1 << 16;
 
     private static final long UNSIGNED = 0xFFFF_FFFFL;
 
@@ -48,7 +50,7 @@ final class PcapngReader {
     private final CaptureInput input;
     private final FrameSink sink;
     private final List<Interface> interfaces = new ArrayList<>();
-    private long nanos;
+    private long nanos = FrameSink.NO_TIME;
     /** Bytes of the present block that were not read, without its second length. */
     private long bodyLeft;
 
@@ -133,6 +135,9 @@ final class PcapngReader {
         final long snapLength = fields.getInt() & UNSIGNED;
         // More of them than that say nothing about times.
         final int options = (int) Math.min(bodyLeft, MAX_OPTIONS);
+        if (interfaces.size() == MAX_INTERFACES) {
+            throw input.damaged("more than " + MAX_INTERFACES + " interfaces in one section");
+        }
         interfaces.add(new Interface(linkType, snapLength, Ticks.of(body(options), input)));
     }
 

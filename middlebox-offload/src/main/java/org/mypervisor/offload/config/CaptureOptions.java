@@ -1,5 +1,7 @@
 package org.mypervisor.offload.config;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.mypervisor.offload.capture.Limits;
@@ -31,7 +33,7 @@ final class CaptureOptions {
         }
         expectWith("read", "speed", "rate", "loop");
         expectWith("write", "size", "seconds");
-        if (read != null && write != null && path(read).equals(path(write))) {
+        if (read != null && write != null && isSameFile(read, write)) {
             mistakes.add(write.place(), "this is the file that is replayed; write another one");
         }
         return new PortSpec.Pcap(
@@ -51,8 +53,19 @@ final class CaptureOptions {
         return file;
     }
 
-    private static Path path(final SpecText file) {
-        return Path.of(file.text()).toAbsolutePath().normalize();
+    /** Whether writing the one would destroy the other, by whatever names they go. */
+    static boolean isSameFile(final SpecText one, final SpecText other) {
+        final Path path = Path.of(one.text());
+        final Path otherPath = Path.of(other.text());
+        try {
+            return path.toAbsolutePath()
+                            .normalize()
+                            .equals(otherPath.toAbsolutePath().normalize())
+                    || Files.exists(path) && Files.exists(otherPath) && Files.isSameFile(path, otherPath);
+        } catch (final IOException e) {
+            // Whoever opens it says why it cannot be had.
+            return false;
+        }
     }
 
     private void expectWith(final String file, final String... options) {

@@ -3,6 +3,7 @@ package org.mypervisor.offload.config;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -66,6 +67,7 @@ public final class Config {
         final List<PortSpec> ports = new ArrayList<>();
         final Map<String, Place> ids = new HashMap<>();
         final Map<Object, PortSpec> users = new HashMap<>();
+        final Map<PortSpec, KeyValues> captures = new LinkedHashMap<>();
         for (final KeyValues keys : specs.ports) {
             final PortSpec port = PortParser.parse(keys, mistakes).orElse(null);
             if (port == null) {
@@ -80,8 +82,25 @@ public final class Config {
             }
             ports.add(port);
             checkOwn(port, keys, users);
+            if (port.kind() instanceof PortSpec.Pcap) {
+                captures.put(port, keys);
+            }
         }
+        captures.forEach((port, keys) -> checkReplayed(port, keys.optional("write"), captures));
         return ports;
+    }
+
+    /** A file that is replayed would be lost if it were written. */
+    private void checkReplayed(final PortSpec port, final SpecText written, final Map<PortSpec, KeyValues> captures) {
+        captures.forEach((other, keys) -> {
+            final SpecText read = keys.optional("read");
+            if (other != port && written != null && read != null && CaptureOptions.isSameFile(read, written)) {
+                mistakes.add(
+                        written.place(),
+                        "this is the file that port '" + other.id() + "', at " + other.place()
+                                + ", replays; write another one");
+            }
+        });
     }
 
     /** No two ports share a socket or an interface, or write one file. */

@@ -149,6 +149,16 @@ public abstract class HostInterface {
     /** The MTU is looked at while the queues are open: it may have changed. */
     void mtuIs(final int mtu) {}
 
+    /** Whether the open queues have room for frames of this MTU; else they have to be opened anew. */
+    boolean hasRoomFor(final int mtu) {
+        return true;
+    }
+
+    /** Whether its MTU has outgrown the queues that are open. */
+    public final boolean isOutgrown() {
+        return isOpen() && !hasRoomFor(mtu());
+    }
+
     /** Frames that the kernel had for us and no room to leave, since the last call. While it is open. */
     public long takeMissed() {
         return 0;

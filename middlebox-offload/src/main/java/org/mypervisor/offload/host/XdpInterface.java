@@ -201,14 +201,22 @@ public final class XdpInterface extends HostInterface {
         final int there = NetDevice.receiveQueues(name());
         if (there > queues) {
             found.add("it has " + there
-                    + " queues, and what arrives on others than those of this port is the host's (queues=" + there
-                    + ", or ethtool -L " + name() + " combined " + queues + ")");
+                    + " queues, and what arrives on others than those of this port is the host's ("
+                    + (firstQueue == 0
+                            ? "queues=" + there + ", or ethtool -L " + name() + " combined " + queues
+                            : "queue=0,queues=" + there + " takes them all")
+                    + ")");
         }
     }
 
     @Override
     void mtuIs(final int mtu) {
         senders.forEach(sender -> sender.limit(mtu + FRAME_HEADERS));
+    }
+
+    @Override
+    boolean hasRoomFor(final int mtu) {
+        return sockets.stream().allMatch(socket -> socket.hasRoomFor(mtu));
     }
 
     @Override

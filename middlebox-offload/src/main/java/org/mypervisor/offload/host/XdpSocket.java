@@ -121,7 +121,7 @@ final class XdpSocket {
      * @throws XdpRefusedException when that is not possible, with the reason
      */
     XdpSocket(final int mtu) throws XdpRefusedException {
-        frameSize = mtu <= room(SMALL_FRAME) - FRAME_HEADERS ? SMALL_FRAME : LARGE_FRAME;
+        frameSize = hasRoomFor(SMALL_FRAME, mtu) ? SMALL_FRAME : LARGE_FRAME;
         fd = LIBC.socket(AF_XDP, SOCK_RAW | Libc.SOCK_CLOEXEC, 0);
         if (fd < 0) {
             throw new XdpRefusedException("cannot make an XDP socket: " + Libc.lastError());
@@ -135,6 +135,15 @@ final class XdpSocket {
 
     private static int room(final int frameSize) {
         return frameSize - XDP_PACKET_HEADROOM;
+    }
+
+    private static boolean hasRoomFor(final int frameSize, final int mtu) {
+        return mtu <= room(frameSize) - FRAME_HEADERS;
+    }
+
+    /** Whether frames of this MTU fit those of the memory. */
+    boolean hasRoomFor(final int mtu) {
+        return hasRoomFor(frameSize, mtu);
     }
 
     /** Bytes of all frames. */

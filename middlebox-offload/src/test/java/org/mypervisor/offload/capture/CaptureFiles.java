@@ -71,7 +71,12 @@ public final class CaptureFiles {
     }
 
     static byte[] of(final ByteOrder order, final Blocks blocks) {
-        final ByteBuffer to = ByteBuffer.allocate(ROOM).order(order);
+        return of(order, ROOM, blocks);
+    }
+
+    /** @param room most bytes that it can have */
+    static byte[] of(final ByteOrder order, final int room, final Blocks blocks) {
+        final ByteBuffer to = ByteBuffer.allocate(room).order(order);
         blocks.put(to);
         return bytes(to);
     }

@@ -75,13 +75,24 @@ class CaptureReaderTest {
             final byte[] bytes = SHORT.bytes();
             assertEquals(
                     List.of(
-                            text(0, new byte[] {1, 2, 3}, 60),
+                            text(FrameSink.NO_TIME, new byte[] {1, 2, 3}, 60),
                             text(1_000_001_000L, bytes, 5),
                             text(3_500_000_000L, bytes, 5),
                             text(3_500_000_000L, new byte[] {1, 2}, 2),
                             text(5_001_000_000L, bytes, 5)),
                     read(file));
         }
+    }
+
+    @Test
+    void shouldRefuseMoreInterfacesThanAnybodyHas() {
+        final byte[] file = CaptureFiles.of(ByteOrder.LITTLE_ENDIAN, 4 << 20, to -> {
+            CaptureFiles.section(to);
+            for (int i = 0; i <= 1 << 16; i++) {
+                CaptureFiles.interfaceBlock(to, 1, 0, 9);
+            }
+        });
+        expect(file, "block 65538 at byte", "more than 65536 interfaces", "damaged");
     }
 
     @Test

@@ -4,9 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.mypervisor.offload.capture.Limits;
@@ -162,6 +166,28 @@ class PortSpecTest {
 
     private static Limits limits(final String option) {
         return ((PortSpec.Pcap) port("id=a,type=pcap,write=f," + option).kind()).limits();
+    }
+
+    @Test
+    void shouldNotWriteOverWhatIsReplayed(@TempDir final Path folder) throws IOException {
+        final Path day = Files.createFile(folder.resolve("day.pcap"));
+        final Path link = Files.createSymbolicLink(folder.resolve("link.pcap"), day);
+        final Path hardLink = Files.createLink(folder.resolve("hard.pcap"), day);
+        for (final Path other : List.of(day, link, hardLink)) {
+            final List<String> mistakes = new Loading()
+                    .port("id=out,type=pcap,write=" + other)
+                    .port("id=in,type=pcap,read=" + day)
+                    .mistakes();
+            assertEquals(
+                    List.of("--port:1:24: this is the file that port 'in', at --port:2:4, replays; write another one"),
+                    mistakes);
+            assertEquals(
+                    List.of("--port:1:" + (("id=a,type=pcap,read=" + day + ",write=").length() + 1)
+                            + ": this is the file that is replayed; write another one"),
+                    new Loading()
+                            .port("id=a,type=pcap,read=" + day + ",write=" + other)
+                            .mistakes());
+        }
     }
 
     @Test

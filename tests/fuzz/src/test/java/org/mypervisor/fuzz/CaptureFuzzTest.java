@@ -37,7 +37,7 @@ class CaptureFuzzTest {
         try {
             CaptureReader.read(NAME, new ByteArrayInputStream(file), file.length, (nanos, bytes, length, original) -> {
                 assertTrue(0 <= length && length <= MAX_FRAME && length <= original && original < 1L << 32);
-                assertTrue(0 <= nanos && nanos / 1_000_000_000 <= SECONDS_OF_32_BITS + SECONDS_OF_32_BITS / 1000);
+                assertTrue(-1 <= nanos && nanos / 1_000_000_000 <= SECONDS_OF_32_BITS + SECONDS_OF_32_BITS / 1000);
                 frames.add(Arrays.copyOf(bytes, length));
             });
         } catch (final CaptureException e) {

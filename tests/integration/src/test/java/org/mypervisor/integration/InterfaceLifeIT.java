@@ -3,6 +3,7 @@ package org.mypervisor.integration;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -250,6 +251,22 @@ final class InterfaceLifeIT {
         backend.stop();
     }
 
+    /** Skipped where the driver copies, with the back-end's own words for it. */
+    @Test
+    void shouldCarryFramesWithoutACopyByTheKernel() throws IOException, InterruptedException {
+        addVeth();
+        try {
+            start(XDP + ",mode=zero-copy");
+        } catch (final AssertionError e) {
+            assumeFalse(e.getMessage().contains("has no zero-copy"), e.getMessage());
+            throw e;
+        }
+        await("t", "up");
+        assertEquals("native XDP, zero-copy", backend.port("t").get("mode").asText());
+        reach(near);
+        backend.checkNoFaults();
+    }
+
     @Test
     void shouldSayWhatThePeerOfItsVethHasToDo() throws IOException, InterruptedException {
         hub.ip("link add tee type veth peer name eet");
@@ -409,6 +426,33 @@ final class InterfaceLifeIT {
         final JsonNode after = backend.port("t");
         assertEquals(before.get("sent"), after.get("sent"), "what it refused is not sent");
         assertEquals(4 * DATAGRAMS, drops(after) - drops(before), after::toString);
+    }
+
+    /** The memory of an XDP socket has frames of one size. */
+    @Test
+    void shouldMakeRoomForALargerMtu() throws IOException, InterruptedException {
+        addVeth();
+        start(XDP);
+        await("t", "up");
+        reach(near);
+        far.ip("link set eth0 mtu 3000");
+        hub.ip("link set r mtu 3000");
+        near.ip("link set eth0 mtu 3000");
+        hub.ip("link set tee mtu 3000");
+        Waiting.until(
+                "a long answer",
+                Duration.ofSeconds(10),
+                () -> near.run("ping", "-q", "-c1", "-W0.3", "-s2500", FAR).status() == 0);
+        near.flood(FAR, 200, 2500);
+        assertEquals(1, logged("interface tee has MTU 3000 now"));
+        hub.ip("link set tee mtu 9000");
+        await("t", "down");
+        Waiting.until("the reason is given", Duration.ofSeconds(5), () -> backend.log()
+                .contains("its MTU 9000 is too big"));
+        hub.ip("link set tee mtu 1500");
+        await("t", "up");
+        reach(near);
+        backend.checkNoFaults();
     }
 
     /** An MTU may change while we run: then frames do not fit any more, which has a counter of its own. */
