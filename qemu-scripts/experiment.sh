@@ -3,7 +3,8 @@
 #
 # experiment.sh [--full | --quick] [--only LIST] [--rounds N] [--rate PPS] [--out DIR] [--mypervisor LAUNCHER]
 #
-#   --full                  every size, share of denied traffic and chain length under every kind of traffic: hours
+#   --full                  all of the short grid, and every size, share of denied traffic and chain length with each other under
+#                           every kind of traffic: 40 minutes a round, and one round by default
 #   --quick                 every arrangement once, for moments: shows within two minutes that all of them work
 #   --only LIST             only these arrangements, with commas between; default all of them, in this order:
 #                             traditional   bridge, tap, QEMU's own virtio-net, guest, and back
@@ -14,8 +15,8 @@
 #                                           what a guest that costs nothing would need
 #                             kernel        as traditional, but a bridge in a network namespace in the place of QEMU and guest
 #                             baseline      one bridge and no middlebox: what the end points themselves need
-#   --rounds N              of the measurements; the arrangements take turns within each; default 3 (1 with --quick). TCP as fast
-#                           as it goes, which scatters most, has three times as many
+#   --rounds N              of the measurements; the arrangements take turns within each; default 3 (1 with --quick or --full). TCP
+#                           as fast as it goes through one middlebox, which scatters most, has three times as many
 #   --rate PPS              of paced frames; default 40 % of what the slowest of the arrangements carries
 #   --out DIR               where experiment.json, the report and the logs go; default target/experiment of the project
 #   --mypervisor LAUNCHER   uses this one instead of building the project
@@ -30,7 +31,8 @@
 # Traffic: udp (a share of it to port 53, which the middlebox denies), tcp (one connection under cubic), http (wrk and nginx,
 # 1 KiB a reply), ping. "paced" is a rate that each arrangement carries without loss; else as fast as it goes: udp with at most 256
 # frames under way. Paced udp goes in turns of 50 ms through the arrangement and through the baseline, so that what slows down
-# the machine slows down both. "offloads off" means those of the end points' interfaces: each frame leaves them finished, with
+# the machine slows down both; filter+wire has three times as many turns, because what it adds is small beside what the end points
+# need. "offloads off" means those of the end points' interfaces: each frame leaves them finished, with
 # its checksum, and at most 1514 bytes long. Needs about 15 minutes on two CPUs without KVM, after installation and build.
 # ACCEL=kvm|tcg overrides the accelerator.
 #
@@ -40,6 +42,7 @@
 #
 # experiment.json: {"date", "grid", "seconds", "machine", "commands", "runs": [{
 #   "arrangement", "chain", "traffic", "paced", "pace", "frame_bytes", "offloads", "denied_share", "round"    what was measured
+#   "asked_pps"                   frames a second that paced udp was to be sent at
 #   "tries"                       1, or more where the run was repeated: paced frames were lost, or the machine was busy
 #   "seconds"                     the measured interval; of paced udp, how long this arrangement was sent to
 #   "sent", "delivered", "denied_delivered"  frames (udp), requests (http), echo requests (ping)
@@ -82,7 +85,7 @@ while (($#)); do
 done
 [[ -z $rounds || $rounds =~ ^[1-9][0-9]?$ ]] || wrong_option "--rounds $rounds: must be 1 to 99"
 [[ -z $rate || $rate =~ ^[1-9][0-9]{0,6}$ ]] || wrong_option "--rate $rate: must be a number of frames a second"
-[[ -n $rounds ]] || { if [[ $grid == quick ]]; then rounds=1; else rounds=3; fi; }
+[[ -n $rounds ]] || { if [[ $grid == short ]]; then rounds=3; else rounds=1; fi; }
 arrangements=()
 if [[ -n $only ]]; then
     IFS=, read -ra wanted <<< "$only"
@@ -96,47 +99,59 @@ done
 ((EUID == 0)) || die "only root can make network namespaces and taps; run it with sudo"
 
 # ---- the grid ----
-# A cell is "CHAIN TRAFFIC PACED FRAME_BYTES OFFLOADS DENIED_SHARE ROUNDS", "-" for what does not apply. PACED is "paced", a fraction
-# or multiple of that rate, or "fast".
+# A cell is "CHAIN TRAFFIC PACED FRAME_BYTES OFFLOADS DENIED_SHARE ROUNDS [vms]", "-" for what does not apply. PACED is "paced", a
+# fraction or multiple of that rate, or "fast". With "vms" only arrangements with a VM are measured: what the cost model needs.
 cells=() seconds=1
-make_grid() {
+make_short_grid() {
     local chain traffic size share paced
+    for chain in 4 3 2; do
+        cells+=("$chain udp paced 64 on 0 $rounds")
+        for traffic in "tcp fast -" "ping paced -"; do cells+=("$chain $traffic on 0 $(((rounds + 1) / 2))"); done
+    done
+    for size in 64 512 1514; do cells+=("1 udp paced $size on 0 $rounds"); done
+    for share in 0.5 0.9 1; do cells+=("1 udp paced 64 on $share $rounds"); done
+    # How many frames an interrupt or a wake-up serves depends on the rate.
+    for paced in paced/2 "paced*2" "paced*4"; do cells+=("1 udp $paced 64 on 0 $rounds vms"); done
+    # Two parameters changed at a time: for the model to be judged by.
+    cells+=("4 udp paced/2 64 on 0 $rounds vms" "2 udp paced/2 64 on 0 $rounds vms" "1 udp paced*2 1514 on 0 $rounds vms"
+        "1 udp paced*2 64 on 0.5 $rounds vms")
+    cells+=("1 udp fast 64 on 0 $rounds" "1 tcp paced - on 0 $rounds" "1 tcp fast - on 0 $((3 * rounds))" "1 tcp fast - off 0 $rounds"
+        "1 http fast - on 0 $rounds" "1 ping paced - on 0 $rounds")
+}
+
+make_grid() {
+    local chain size share paced
     case $grid in
         quick)
             seconds=0.4
             cells+=("2 udp paced 64 on 0.5 1" "1 udp paced 64 on 0 1" "1 udp fast 64 on 0 1" "1 tcp paced - on 0 1" "1 tcp fast - on 0 1"
                 "1 http fast - on 0 1" "1 ping paced - on 0 1")
             ;;
-        short)
-            for chain in 4 3 2; do
-                cells+=("$chain udp paced 64 on 0 $rounds")
-                for traffic in "tcp fast -" "ping paced -"; do cells+=("$chain $traffic on 0 $(((rounds + 1) / 2))"); done
-            done
-            for size in 64 512 1514; do cells+=("1 udp paced $size on 0 $rounds"); done
-            for share in 0.5 0.9 1; do cells+=("1 udp paced 64 on $share $rounds"); done
-            # How many frames an interrupt or a wake-up serves depends on the rate.
-            for paced in paced/2 "paced*2" "paced*4"; do cells+=("1 udp $paced 64 on 0 $rounds"); done
-            # Two parameters changed at a time: for the model to be judged by.
-            cells+=("4 udp paced/2 64 on 0 $rounds" "2 udp paced/2 64 on 0 $rounds" "1 udp paced*2 1514 on 0 $rounds" "1 udp paced*2 64 on 0.5 $rounds")
-            cells+=("1 udp fast 64 on 0 $rounds" "1 tcp paced - on 0 $rounds" "1 tcp fast - on 0 $((3 * rounds))" "1 tcp fast - off 0 $rounds"
-                "1 http fast - on 0 $rounds" "1 ping paced - on 0 $rounds")
-            ;;
+        short) make_short_grid ;;
         full)
-            seconds=3
+            make_short_grid
             for chain in 4 3 2 1; do
                 for size in 64 256 512 1024 1514; do
                     for share in 0 0.5 0.9 1; do
                         for paced in paced fast; do
                             # Without a frame that arrives there is nothing to tell how fast it goes.
-                            [[ $share$paced == 1fast ]] || cells+=("$chain udp $paced $size on $share $rounds")
+                            [[ $share$paced == 1fast ]] || add_cell "$chain udp $paced $size on $share"
                         done
                     done
                 done
-                for paced in paced fast; do cells+=("$chain tcp $paced - on 0 $rounds" "$chain tcp $paced - off 0 $rounds"); done
-                cells+=("$chain http fast - on 0 $rounds" "$chain ping paced - on 0 $rounds")
+                for paced in paced fast; do
+                    add_cell "$chain tcp $paced - on 0"
+                    add_cell "$chain tcp $paced - off 0"
+                done
+                add_cell "$chain http fast - on 0"
+                add_cell "$chain ping paced - on 0"
             done
             ;;
     esac
+}
+
+add_cell() { # add_cell CELL-WITHOUT-ROUNDS: unless the grid has it
+    [[ " ${cells[*]} " == *" $1 "* ]] || cells+=("$1 $rounds")
 }
 
 selected() { [[ " ${arrangements[*]} " == *" $1 "* ]]; }
@@ -471,6 +486,8 @@ wrk_json() {
                 n + bad, n, n * bytes, rate * bytes * 8 / 1e6, rate, median, p99 }' "$WORK/wrk"
 }
 
+# Between measurements nothing sends to a guest: what was read after one holds before the next.
+interrupts_before=''
 interrupts() { # of all the guests
     local i n sum=0
     for i in "${!guests[@]}"; do
@@ -496,7 +513,8 @@ send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
             speed=$(frames_a_second "$paced")
             # In turns with the baseline. What else the machine does is divided by fewer frames when they are slow.
             if [[ $paced != fast && $name != baseline && $in_turns == yes ]]; then
-                seconds=$(awk -v seconds="$seconds" -v rate="$rate" -v speed="$speed" 'BEGIN { print 1.2 * seconds * sqrt(rate / speed) }')
+                seconds=$(awk -v seconds="$seconds" -v rate="$rate" -v speed="$speed" -v wire="$name" 'BEGIN {
+                    print 1.2 * seconds * sqrt(rate / speed) * (wire == "filter+wire" ? 3 : 1) }')
             fi
             endpoints "$name" udp "$size" "$share" "$speed" "$seconds"
             ;;
@@ -522,13 +540,19 @@ problem_of() {
 measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
     local name=$1 round=$2 chain=$3 traffic=$4 paced=$5 size=$6 offload=$7 share=$8 try before='' after='' http=null problem=''
     for try in 1 2 3; do
-        ! has_vm "$name" || before=$(interrupts)
+        if has_vm "$name"; then
+            before=${interrupts_before:-$(interrupts)}
+            interrupts_before=''
+        fi
         if ! send "$name" "$traffic" "$paced" "$size" "$share" "$seconds"; then
             ((try < 3)) || die "$name, chain of $chain, $traffic: failed three times (the messages are above)"
             progress "$name, chain of $chain, $traffic: failed; once more"
             continue
         fi
-        ! has_vm "$name" || after=$(interrupts)
+        if has_vm "$name"; then
+            after=$(interrupts)
+            interrupts_before=$after
+        fi
         [[ $traffic != http ]] || http=$(wrk_json) || { cat "$WORK/wrk" >&2; die "$name: no answers over HTTP (wrk's output is above)"; }
         problem=$(problem_of "$paced")
         [[ -n $problem ]] || break
@@ -539,11 +563,12 @@ measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
         ((disturbed < 20)) || quiet=false # that will not change by repeating
     fi
     jq -c --arg arrangement "$name" --argjson round "$round" --argjson chain "$chain" --arg traffic "$traffic" --arg paced "$paced" \
+        --argjson asked "$(if [[ $traffic.$paced == udp.paced* ]]; then frames_a_second "$paced"; else echo null; fi)" \
         --arg size "$size" --arg offloads "$offload" --argjson denied_share "$share" --arg before "$before" --arg after "$after" \
         --argjson http "$http" --argjson tries "$((try > 3 ? 3 : try))" '
         def sums(f): map([f] | add) | .[1] - .[0];
         . + ($http // {}) | . as $r | (.stats // null) as $stats
-        | {$arrangement, $chain, $traffic, paced: ($paced | startswith("paced")), pace: $paced, frame_bytes: ($size | tonumber? // null), offloads: ($offloads == "on"),
+        | {$arrangement, $chain, $traffic, paced: ($paced | startswith("paced")), pace: $paced, asked_pps: $asked, frame_bytes: ($size | tonumber? // null), offloads: ($offloads == "on"),
            $denied_share, $round, $tries, seconds, sent, delivered, denied_delivered, bytes, mbit, pps, requests_per_s, latency_us,
            guest_interrupts: (if $before == "" then null else ($after | tonumber) - ($before | tonumber) end),
            kicks: (if $stats then $stats | sums(.ports[].kicks) else null end),
@@ -581,6 +606,7 @@ look_around() {
 warm_up() {
     local name long
     progress "warming up"
+    interrupts_before=''
     for name in "${arrangements[@]}"; do
         long=0.3
         ! has_vm "$name" || long=1
@@ -615,7 +641,7 @@ find_rates() {
 }
 
 measure_all() {
-    local chain round most cell i description
+    local chain round most cell i name description
     local -a fields
     for chain in 4 3 2 1; do
         local -a here=()
@@ -641,7 +667,10 @@ measure_all() {
                 set_baseline_firewall "${fields[5]}"
                 # Another one begins each round, so that none always comes after the same.
                 for ((i = 0; i < ${#arrangements[@]}; i++)); do
-                    measure "${arrangements[(i + round - 1) % ${#arrangements[@]}]}" "$round" "${fields[@]:0:6}"
+                    name=${arrangements[(i + round - 1) % ${#arrangements[@]}]}
+                    # In turns, every arrangement brings its baseline along.
+                    [[ ${fields[7]:-} != vms || $in_turns == no ]] || has_vm "$name" || continue
+                    measure "$name" "$round" "${fields[@]:0:6}"
                 done
             done
         done

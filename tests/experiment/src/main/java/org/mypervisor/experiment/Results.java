@@ -52,13 +52,18 @@ final class Results {
                 rate);
     }
 
-    /** What paced senders were meant to offer: measured rates gather around it. */
+    /** What paced senders were meant to offer: as the run says, else measured rates gather around it. */
     private static Map<Run, Double> rates(final List<Run> runs) {
+        final Map<Run, Double> rates = new IdentityHashMap<>();
+        runs.stream()
+                .filter(run -> run.isPacedUdp() && run.askedPps() != null)
+                .forEach(run -> rates.put(run, run.askedPps()));
         final List<Run> sorted = runs.stream()
-                .filter(run -> run.isPacedUdp() && run.offeredPerSecond().isPresent())
+                .filter(run -> run.isPacedUdp()
+                        && run.askedPps() == null
+                        && run.offeredPerSecond().isPresent())
                 .sorted(Comparator.comparingDouble(run -> run.offeredPerSecond().getAsDouble()))
                 .toList();
-        final Map<Run, Double> rates = new IdentityHashMap<>();
         for (int from = 0, to; from < sorted.size(); from = to) {
             final double lowest = sorted.get(from).offeredPerSecond().getAsDouble();
             to = from;

@@ -8,6 +8,7 @@ import java.util.stream.Stream;
  * One measured interval of one arrangement, as experiment.json has it: component names there are in snake case, and
  * everything but the first two may be absent.
  *
+ * @param askedPps frames a second that a paced sender of UDP was to send; what it did send is less when it was held up
  * @param deniedShare of sent frames, those that the middlebox's rules deny
  * @param frameBytes without FCS; null where the traffic has no one size
  */
@@ -16,6 +17,7 @@ record Run(
         String traffic,
         Integer chain,
         Boolean paced,
+        Double askedPps,
         Double frameBytes,
         Boolean offloads,
         Double deniedShare,

@@ -88,6 +88,7 @@ final class Synthetic {
                 "udp",
                 load.chain(),
                 true,
+                load.packetsPerSecond(),
                 load.frameBytes(),
                 true,
                 load.deniedShare(),
