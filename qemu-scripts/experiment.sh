@@ -3,8 +3,8 @@
 #
 # experiment.sh [--full | --quick] [--only LIST] [--rounds N] [--rate PPS] [--out DIR] [--mypervisor LAUNCHER]
 #
-#   --full                  all of the short grid, and every size, share of denied traffic and chain length with each other under
-#                           every kind of traffic: 40 minutes a round, and one round by default
+#   --full                  besides the short grid, every size, share of denied traffic and chain length with each other under every
+#                           kind of traffic, once: about 20 minutes more
 #   --quick                 every arrangement once, for moments: shows within two minutes that all of them work
 #   --only LIST             only these arrangements, with commas between; default all of them, in this order:
 #                             traditional   bridge, tap, QEMU's own virtio-net, guest, and back
@@ -15,8 +15,8 @@
 #                                           what a guest that costs nothing would need
 #                             kernel        as traditional, but a bridge in a network namespace in the place of QEMU and guest
 #                             baseline      one bridge and no middlebox: what the end points themselves need
-#   --rounds N              of the measurements; the arrangements take turns within each; default 3 (1 with --quick or --full). TCP
-#                           as fast as it goes through one middlebox, which scatters most, has three times as many
+#   --rounds N              of the measurements; the arrangements take turns within each; default 3 (1 with --quick). TCP as fast
+#                           as it goes through one middlebox, which scatters most, has three times as many
 #   --rate PPS              of paced frames; default 40 % of what the slowest of the arrangements carries
 #   --out DIR               where experiment.json, the report and the logs go; default target/experiment of the project
 #   --mypervisor LAUNCHER   uses this one instead of building the project
@@ -31,7 +31,7 @@
 # Traffic: udp (a share of it to port 53, which the middlebox denies), tcp (one connection under cubic), http (wrk and nginx,
 # 1 KiB a reply), ping. "paced" is a rate that each arrangement carries without loss; else as fast as it goes: udp with at most 256
 # frames under way. Paced udp goes in turns of 50 ms through the arrangement and through the baseline, so that what slows down
-# the machine slows down both; filter+wire has three times as many turns, because what it adds is small beside what the end points
+# the machine slows down both; filter+wire has four times as many turns, because what it adds is small beside what the end points
 # need. "offloads off" means those of the end points' interfaces: each frame leaves them finished, with
 # its checksum, and at most 1514 bytes long. Needs about 15 minutes on two CPUs without KVM, after installation and build.
 # ACCEL=kvm|tcg overrides the accelerator.
@@ -85,7 +85,7 @@ while (($#)); do
 done
 [[ -z $rounds || $rounds =~ ^[1-9][0-9]?$ ]] || wrong_option "--rounds $rounds: must be 1 to 99"
 [[ -z $rate || $rate =~ ^[1-9][0-9]{0,6}$ ]] || wrong_option "--rate $rate: must be a number of frames a second"
-[[ -n $rounds ]] || { if [[ $grid == short ]]; then rounds=3; else rounds=1; fi; }
+[[ -n $rounds ]] || { if [[ $grid == quick ]]; then rounds=1; else rounds=3; fi; }
 arrangements=()
 if [[ -n $only ]]; then
     IFS=, read -ra wanted <<< "$only"
@@ -99,22 +99,24 @@ done
 ((EUID == 0)) || die "only root can make network namespaces and taps; run it with sudo"
 
 # ---- the grid ----
-# A cell is "CHAIN TRAFFIC PACED FRAME_BYTES OFFLOADS DENIED_SHARE ROUNDS [vms]", "-" for what does not apply. PACED is "paced", a
-# fraction or multiple of that rate, or "fast". With "vms" only arrangements with a VM are measured: what the cost model needs.
+# A cell is "CHAIN TRAFFIC PACED FRAME_BYTES OFFLOADS DENIED_SHARE ROUNDS [OTHERS [vms]]", "-" for what does not apply. PACED is
+# "paced", a fraction or multiple of that rate, or "fast". OTHERS is how many rounds there are of all but filter+wire, whose small cost
+# scatters most. With "vms" only arrangements with a VM are measured: what the cost model needs.
 cells=() seconds=1
 make_short_grid() {
-    local chain traffic size share paced
+    local chain traffic size share paced others=$(((2 * rounds + 1) / 3))
     for chain in 4 3 2; do
-        cells+=("$chain udp paced 64 on 0 $rounds")
-        for traffic in "tcp fast -" "ping paced -"; do cells+=("$chain $traffic on 0 $(((rounds + 1) / 2))"); done
+        cells+=("$chain udp paced 64 on 0 $rounds $others")
+        for traffic in "tcp fast -" "ping paced -"; do cells+=("$chain $traffic on 0 $(((rounds + 2) / 3))"); done
     done
-    for size in 64 512 1514; do cells+=("1 udp paced $size on 0 $rounds"); done
-    for share in 0.5 0.9 1; do cells+=("1 udp paced 64 on $share $rounds"); done
+    cells+=("1 udp paced 64 on 0 $rounds")
+    for size in 512 1514; do cells+=("1 udp paced $size on 0 $rounds $others"); done
+    for share in 0.5 0.9 1; do cells+=("1 udp paced 64 on $share $rounds $others"); done
     # How many frames an interrupt or a wake-up serves depends on the rate.
-    for paced in paced/2 "paced*2" "paced*4"; do cells+=("1 udp $paced 64 on 0 $rounds vms"); done
+    for paced in paced/2 "paced*2" "paced*4"; do cells+=("1 udp $paced 64 on 0 $rounds $others vms"); done
     # Two parameters changed at a time: for the model to be judged by.
-    cells+=("4 udp paced/2 64 on 0 $rounds vms" "2 udp paced/2 64 on 0 $rounds vms" "1 udp paced*2 1514 on 0 $rounds vms"
-        "1 udp paced*2 64 on 0.5 $rounds vms")
+    cells+=("4 udp paced/2 64 on 0 $rounds $others vms" "2 udp paced/2 64 on 0 $rounds $others vms"
+        "1 udp paced*2 1514 on 0 $rounds $others vms" "1 udp paced*2 64 on 0.5 $rounds $others vms")
     cells+=("1 udp fast 64 on 0 $rounds" "1 tcp paced - on 0 $rounds" "1 tcp fast - on 0 $((3 * rounds))" "1 tcp fast - off 0 $rounds"
         "1 http fast - on 0 $rounds" "1 ping paced - on 0 $rounds")
 }
@@ -131,7 +133,7 @@ make_grid() {
         full)
             make_short_grid
             for chain in 4 3 2 1; do
-                for size in 64 256 512 1024 1514; do
+                for size in 64 512 1514; do
                     for share in 0 0.5 0.9 1; do
                         for paced in paced fast; do
                             # Without a frame that arrives there is nothing to tell how fast it goes.
@@ -150,8 +152,8 @@ make_grid() {
     esac
 }
 
-add_cell() { # add_cell CELL-WITHOUT-ROUNDS: unless the grid has it
-    [[ " ${cells[*]} " == *" $1 "* ]] || cells+=("$1 $rounds")
+add_cell() { # add_cell CELL-WITHOUT-ROUNDS: once, unless the grid has it
+    [[ " ${cells[*]} " == *" $1 "* ]] || cells+=("$1 1")
 }
 
 selected() { [[ " ${arrangements[*]} " == *" $1 "* ]]; }
@@ -514,7 +516,7 @@ send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
             # In turns with the baseline. What else the machine does is divided by fewer frames when they are slow.
             if [[ $paced != fast && $name != baseline && $in_turns == yes ]]; then
                 seconds=$(awk -v seconds="$seconds" -v rate="$rate" -v speed="$speed" -v wire="$name" 'BEGIN {
-                    print 1.2 * seconds * sqrt(rate / speed) * (wire == "filter+wire" ? 3 : 1) }')
+                    print 1.2 * seconds * sqrt(rate / speed) * (wire == "filter+wire" ? 4 : 1) }')
             fi
             endpoints "$name" udp "$size" "$share" "$speed" "$seconds"
             ;;
@@ -609,8 +611,8 @@ warm_up() {
     interrupts_before=''
     for name in "${arrangements[@]}"; do
         long=0.3
-        ! has_vm "$name" || long=1
-        ! is_policy "$name" || long=2
+        ! has_vm "$name" || long=0.6
+        ! is_policy "$name" || long=1.2
         [[ $grid != quick ]] || long=0.3
         send "$name" udp fast 64 0 "$long" || die "$name: UDP failed (the message is above)"
         send "$name" tcp fast - 0 "$long" || die "$name: TCP failed (the message is above)"
@@ -669,7 +671,8 @@ measure_all() {
                 for ((i = 0; i < ${#arrangements[@]}; i++)); do
                     name=${arrangements[(i + round - 1) % ${#arrangements[@]}]}
                     # In turns, every arrangement brings its baseline along.
-                    [[ ${fields[7]:-} != vms || $in_turns == no ]] || has_vm "$name" || continue
+                    [[ ${fields[8]:-} != vms || $in_turns == no ]] || has_vm "$name" || continue
+                    [[ $name == filter+wire ]] || ((round <= ${fields[7]:-$round})) || continue
                     measure "$name" "$round" "${fields[@]:0:6}"
                 done
             done

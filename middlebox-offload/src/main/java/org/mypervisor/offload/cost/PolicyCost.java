@@ -53,35 +53,38 @@ public record PolicyCost(Cpu cpu, Interrupts interrupts, Ranges ranges, Check ch
     }
 
     /**
-     * Interrupts coalesce: frames that come while the guest still works on earlier ones need none. A guest that frames
-     * enter or leave at a rate r is interrupted once for every {@code framesPerInterrupt + spacingS * r} of them.
+     * A guest that has time takes an interrupt for every frame that enters or leaves it. One that is still at work when the
+     * next frame comes takes both at once, so there are no more interrupts than its CPU has time for beside its frames.
      *
-     * @param framesPerInterrupt at a rate of nearly 0
-     * @param spacingS seconds between two interrupts when frames come as fast as can be
+     * @param mostPerCpuSecond interrupts that a CPU has time for in a second if that is all it does
+     * @param fewerPerFrame for how many of these each frame takes the time
+     * @param cpus that several guests have together; one guest has one
      * @param idlePerS of one middlebox guest, where no frames reach it
      */
-    public record Interrupts(double framesPerInterrupt, double spacingS, double idlePerS) {
+    public record Interrupts(double mostPerCpuSecond, double fewerPerFrame, double cpus, double idlePerS) {
         /** A guest that is never interrupted. */
-        public static final Interrupts NEVER = new Interrupts(0, 0, 0);
+        public static final Interrupts NEVER = new Interrupts(0, 0, 1, 0);
+
+        /** How sharply the one bound takes over from the other; 2 and 4 fit less well, by a tenth. */
+        private static final double SHARPNESS = 3;
+
+        /** Of what there is time for: however many frames there are, some interrupts remain. */
+        private static final double LEAST_SHARE = 0.02;
 
         /** @return for each packet of the load */
         public double perPacket(final Policy policy, final Load load) {
-            return causedByPacket(policy, load) + idlePerS * load.chain() / load.packetsPerSecond();
+            final double frames = policy.guestFrames(load) * load.packetsPerSecond();
+            final double caused = frames == 0 || mostPerCpuSecond == 0
+                    ? 0
+                    : Math.pow(
+                            Math.pow(frames, -SHARPNESS) + Math.pow(timeFor(frames, load.chain()), -SHARPNESS),
+                            -1 / SHARPNESS);
+            return (caused + idlePerS * load.chain()) / load.packetsPerSecond();
         }
 
-        /** Those that there would not be without packets. */
-        private double causedByPacket(final Policy policy, final Load load) {
-            final double batch = framesPerInterrupt + spacingS * rate(policy, load);
-            return batch == 0 ? 0 : policy.guestFrames(load) / batch;
-        }
-
-        /**
-         * Frames a second that enter or leave middlebox guests, as a guest's coalescing sees them. A guest with CPUs of its
-         * own would see its share of the chain's, and one that has to take turns with the others all of them; between the
-         * two, the root fits best.
-         */
-        public static double rate(final Policy policy, final Load load) {
-            return policy.guestFrames(load) * load.packetsPerSecond() / Math.sqrt(load.chain());
+        private double timeFor(final double frames, final int chain) {
+            final double most = mostPerCpuSecond * (chain == 1 ? 1 : Math.min(chain, cpus));
+            return Math.max(most - fewerPerFrame * frames, LEAST_SHARE * most);
         }
     }
 

@@ -23,7 +23,7 @@ final class CostCommandTest {
     private static final String POLICY = """
             {"cpu": {"ns_per_judged_frame": 1000, "ns_per_allowed_frame": 0, "ns_per_byte": 0,
                      "ns_per_wake_up": 0, "ns_per_middlebox_second": 0, "wake_up_spacing_s": 0},
-             "interrupts": {"frames_per_interrupt": 4, "spacing_s": 0, "idle_per_s": 0},
+             "interrupts": {"most_per_cpu_second": 1e12, "fewer_per_frame": 0, "cpus": 1, "idle_per_s": 0},
              "ranges": {"packets_per_second": {"min": 1000, "max": 20000}, "denied_share": {"min": 0, "max": 1},
                         "frame_bytes": {"min": 64, "max": 1514}, "chain": {"min": 1, "max": 4}},
              "check": {"combinations": 3, "median_error": 0.04, "worst_error": 0.11}}""";
@@ -72,8 +72,8 @@ final class CostCommandTest {
 
                 policy             host CPU     guest interrupts     CPUs    error of CPU,
                                   ns/packet    per 1,000 packets     busy   median / worst
-                traditional           1,000                375.0    0.020         4 / 11 %
-                filter                1,000                250.0    0.020         4 / 11 %
+                traditional           1,000              1,500.0    0.020         4 / 11 %
+                filter                1,000              1,000.0    0.020         4 / 11 %
                 """, out.toString());
         assertEquals("", err.toString());
     }
@@ -87,9 +87,10 @@ final class CostCommandTest {
         assertEquals("filter", report.at("/predictions/0/policy").asText());
         assertEquals(1000, report.at("/predictions/0/cpu_ns_per_packet").asDouble());
         assertEquals(
-                500,
+                2000,
                 report.at("/predictions/0/guest_interrupts_per_thousand_packets")
-                        .asDouble());
+                        .asDouble(),
+                1e-6);
         assertTrue(report.at("/predictions/0/warnings/0").asText().startsWith("packets per second 40000: "));
     }
 

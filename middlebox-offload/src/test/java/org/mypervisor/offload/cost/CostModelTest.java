@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 final class CostModelTest {
     private static final PolicyCost COST = new PolicyCost(
             new PolicyCost.Cpu(100, 1000, 2, 5000, 1_000_000, 0),
-            new PolicyCost.Interrupts(2, 0.001, 0),
+            new PolicyCost.Interrupts(2600, 0.3, 1.5, 0),
             new PolicyCost.Ranges(
                     new PolicyCost.Range(1000, 4000),
                     new PolicyCost.Range(0, 0.6),
@@ -34,15 +34,29 @@ final class CostModelTest {
 
     @Test
     void shouldAddUpWhatAPacketMakesTheHostDo() {
-        // Half of the packets enter and leave the guest: 1,000 frames a second each way, 2 + 0.001 * 2,000 for an
-        // interrupt.
+        // Half of the packets enter and leave the guest: 2,000 frames a second, beside which there is time for 2,600 -
+        // 0.3 *
+        // 2,000 interrupts: where both bounds are the same, it is one of them by the third root of 2.
         final Prediction prediction =
                 MODEL.predict(Policy.FILTER, new Load(2000, 0.5, 100, 1)).orElseThrow();
-        assertEquals(250, prediction.guestInterruptsPerThousandPackets(), 1e-9);
+        assertEquals(1000 / Math.cbrt(2), prediction.guestInterruptsPerThousandPackets(), 1e-9);
         final double ns = 100 + 0.5 * 1000 + 2 * 100 * 1 + 1 * 5000 + 1_000_000 / 2000.0;
         assertEquals(ns, prediction.cpuNsPerPacket(), 1e-9);
         assertEquals(ns * 2000 / 1e9, prediction.cpus(), 1e-12);
         assertEquals(List.of(), prediction.warnings());
+    }
+
+    @Test
+    void shouldInterruptForEveryFrameOfAGuestThatHasTimeAndForFewerOfOneThatHasNot() {
+        final PolicyCost.Interrupts interrupts = new PolicyCost.Interrupts(10_000, 0.5, 1.5, 3);
+        final double few = interrupts.perPacket(Policy.FILTER, new Load(10, 0, 64, 1));
+        final double many = interrupts.perPacket(Policy.FILTER, new Load(9_000, 0, 64, 1)) * 9_000;
+        final double overload = interrupts.perPacket(Policy.FILTER, new Load(1_000_000, 0, 64, 1)) * 1_000_000;
+        final double ofTwoGuests = interrupts.perPacket(Policy.FILTER, new Load(4_500, 0, 64, 2)) * 4_500;
+        assertEquals(2 + 3 / 10.0, few, 1e-6);
+        assertEquals(10_000 - 0.5 * 18_000 + 3, many, 1);
+        assertEquals(0.02 * 10_000 + 3, overload, 1);
+        assertEquals(15_000 - 0.5 * 18_000 + 2 * 3, ofTwoGuests, 100);
     }
 
     @Test

@@ -82,7 +82,7 @@ record CostFit(CostModel model, List<Compared> compared, List<String> notes) {
                 notes.add("no model of %s: its guest interrupts were not measured".formatted(policy));
                 continue;
             }
-            final PolicyCost.Interrupts interrupts = interrupts(policy, seen);
+            final PolicyCost.Interrupts interrupts = InterruptFit.of(policy, seen);
             final PolicyCost.Cpu cpu = cpu(policy, seen);
             final PolicyCost unchecked =
                     new PolicyCost(cpu, interrupts, ranges(seen), new PolicyCost.Check(0, null, null));
@@ -95,31 +95,6 @@ record CostFit(CostModel model, List<Compared> compared, List<String> notes) {
             policies.put(policy.toString(), new PolicyCost(cpu, interrupts, unchecked.ranges(), check(ofPolicy)));
         }
         return new CostFit(new CostModel(experiment.date(), machine, policies), compared, notes);
-    }
-
-    /** Frames for each interrupt are linear in the rate, which is how interrupts coalesce. */
-    private static PolicyCost.Interrupts interrupts(final Policy policy, final List<Sample> samples) {
-        final List<double[]> rows = new ArrayList<>();
-        final List<Double> idle = new ArrayList<>();
-        for (final Sample sample : samples) {
-            final double frames = policy.guestFrames(sample.load());
-            final double interrupts = sample.interruptsPerPacket().orElse(Double.NaN);
-            if (frames == 0 && interrupts >= 0) {
-                idle.add(interrupts
-                        * sample.load().packetsPerSecond()
-                        / sample.load().chain());
-            } else if (interrupts > 0) {
-                final double batch = frames / interrupts;
-                rows.add(new double[] {1 / batch, PolicyCost.Interrupts.rate(policy, sample.load()) / batch});
-            }
-        }
-        final double idlePerS =
-                Numbers.median(idle.stream().mapToDouble(Double::doubleValue)).orElse(0);
-        if (rows.isEmpty()) {
-            return new PolicyCost.Interrupts(0, 0, idlePerS);
-        }
-        final double[] solution = NonNegativeLeastSquares.solve(rows.toArray(double[][]::new), ones(rows.size()));
-        return new PolicyCost.Interrupts(solution[0], solution[1], idlePerS);
     }
 
     /** For every spacing of wake-ups the costs that fit best; then the best of these. */
@@ -177,12 +152,6 @@ record CostFit(CostModel model, List<Compared> compared, List<String> notes) {
                 / Math.hypot(
                         SCATTER * nsPerPacket,
                         BACKGROUND_CPUS * 1e9 / sample.load().packetsPerSecond());
-    }
-
-    private static double[] ones(final int length) {
-        final double[] ones = new double[length];
-        Arrays.fill(ones, 1);
-        return ones;
     }
 
     private static PolicyCost.Ranges ranges(final List<Sample> samples) {

@@ -61,8 +61,9 @@ final class ModelSection {
                         Numbers.text(cost.cpu().nsPerWakeUp()),
                         Numbers.text(cost.cpu().wakeUpSpacingS() * 1e6),
                         Numbers.text(cost.cpu().nsPerMiddleboxSecond() / 1e6),
-                        Numbers.text(cost.interrupts().framesPerInterrupt()),
-                        Numbers.text(cost.interrupts().spacingS() * 1e6),
+                        Numbers.text(cost.interrupts().mostPerCpuSecond()),
+                        Numbers.text(cost.interrupts().fewerPerFrame()),
+                        Numbers.text(cost.interrupts().cpus()),
                         Numbers.text(cost.interrupts().idlePerS()))));
         report.table(
                 List.of(
@@ -73,8 +74,9 @@ final class ModelSection {
                         "ns per wake-up",
                         "µs between wake-ups, fast",
                         "ms per middlebox and second",
-                        "frames per interrupt, slow",
-                        "µs between interrupts, fast",
+                        "interrupts that a CPU has time for in a second",
+                        "fewer for each frame",
+                        "CPUs of several guests",
                         "interrupts per second, idle"),
                 rows);
     }

@@ -19,7 +19,7 @@ final class Synthetic {
     /** Of an emulated middlebox guest, roughly. */
     static final PolicyCost.Cpu CPU = new PolicyCost.Cpu(30_000, 25_000, 3, 80_000, 2e7, 1e-4);
 
-    static final PolicyCost.Interrupts INTERRUPTS = new PolicyCost.Interrupts(1.2, 0.0002, 0);
+    static final PolicyCost.Interrupts INTERRUPTS = new PolicyCost.Interrupts(12_000, 0.3, 1.6, 0);
     static final PolicyCost.Cpu WIRE_CPU = new PolicyCost.Cpu(2_000, 3_000, 0.5, 8_000, 1e7, 1e-4);
 
     private final Random random;
