@@ -133,7 +133,8 @@ ours() {
     wait "$snapshots"
     backend_stop
     jq -c --slurpfile a "$WORK/before" --slurpfile b "$WORK/after" \
-        '. + {ns: (($b[0].busy_ns - $a[0].busy_ns) / ($b[0].packets - $a[0].packets))}' "$WORK/ours.json" > "$WORK/result"
+        '($b[0].packets - $a[0].packets) as $packets
+            | . + {ns: (($b[0].busy_ns - $a[0].busy_ns) / $packets), burst: ($packets / ($b[0].bursts - $a[0].bursts))}' "$WORK/ours.json" > "$WORK/result"
 }
 
 testpmd() {
@@ -262,7 +263,7 @@ speeds() {
             for who in "${contenders[@]}"; do
                 sample "$who"
                 jq -c . "$WORK/result" >> "$WORK/of-$who-$placement"
-                progress "$name, round $round, $placement, $who: $(jq -r '"\(.mpps) Mpps" + (if .ns then ", \(.ns * 10 | round / 10) ns/packet" else "" end)' "$WORK/result")"
+                progress "$name, round $round, $placement, $who: $(jq -r '"\(.mpps) Mpps" + (if .ns then ", \(.ns * 10 | round / 10) ns/packet" else "" end) + (if .burst then ", \(.burst * 10 | round / 10) packets a burst" else "" end)' "$WORK/result")"
             done
             settled=0
             ! enough "${contenders[@]}" || settled=1

@@ -49,7 +49,7 @@ final class CostTable {
         for (final Prediction prediction : predictions) {
             line(
                     text,
-                    "%-12s %,14.0f %20.1f %8.3f %16s",
+                    "%-12s %,14.0f %,20.1f %8.3f %16s",
                     prediction.policy(),
                     prediction.cpuNsPerPacket(),
                     prediction.guestInterruptsPerThousandPackets(),

@@ -2,10 +2,12 @@ package org.mypervisor.experiment;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import org.mypervisor.offload.cost.CostModel;
 import org.mypervisor.offload.cost.Policy;
@@ -183,20 +185,27 @@ record CostFit(CostModel model, List<Compared> compared, List<String> notes) {
     }
 
     /** Of the CPU time, for combinations that the fit did not see. */
-    double[] cpuErrors() {
-        return compared.stream()
-                .filter(Compared::heldOut)
-                .mapToDouble(Compared::cpuError)
-                .toArray();
+    Map<Policy, double[]> cpuErrors() {
+        return errors(compared -> OptionalDouble.of(compared.cpuError()));
     }
 
     /** Of the guest interrupts, for combinations that the fit did not see. */
-    double[] interruptErrors() {
-        return compared.stream()
-                .filter(Compared::heldOut)
-                .map(Compared::interruptError)
-                .filter(OptionalDouble::isPresent)
-                .mapToDouble(OptionalDouble::getAsDouble)
-                .toArray();
+    Map<Policy, double[]> interruptErrors() {
+        return errors(Compared::interruptError);
+    }
+
+    private Map<Policy, double[]> errors(final Function<Compared, OptionalDouble> error) {
+        final Map<Policy, double[]> errors = new EnumMap<>(Policy.class);
+        for (final Policy policy : Policy.values()) {
+            errors.put(
+                    policy,
+                    compared.stream()
+                            .filter(each -> each.heldOut() && each.sample().policy() == policy)
+                            .map(error)
+                            .filter(OptionalDouble::isPresent)
+                            .mapToDouble(OptionalDouble::getAsDouble)
+                            .toArray());
+        }
+        return errors;
     }
 }

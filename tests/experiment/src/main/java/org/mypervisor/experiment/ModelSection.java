@@ -6,6 +6,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.stream.DoubleStream;
+import org.mypervisor.offload.cost.Policy;
 
 /** What the report says of the cost model: its coefficients, and what it predicted beside what was measured. */
 final class ModelSection {
@@ -100,8 +102,35 @@ final class ModelSection {
         }
     }
 
+    private void errors(final Markdown report) {
+        final Map<Policy, double[]> cpu = fit.cpuErrors();
+        final Map<Policy, double[]> interrupts = fit.interruptErrors();
+        final List<List<String>> rows = new ArrayList<>();
+        for (final Policy policy : cpu.keySet()) {
+            if (cpu.get(policy).length != 0) {
+                rows.add(List.of(
+                        policy.toString(),
+                        Numbers.percent(DoubleStream.of(cpu.get(policy)).average()),
+                        Numbers.percent(Numbers.max(cpu.get(policy))),
+                        Numbers.percent(DoubleStream.of(interrupts.get(policy)).average()),
+                        Numbers.percent(Numbers.max(interrupts.get(policy)))));
+            }
+        }
+        if (!rows.isEmpty()) {
+            report.table(
+                    List.of(
+                            "error on held-out combinations",
+                            "CPU time, mean",
+                            "CPU time, worst",
+                            "guest interrupts, mean",
+                            "guest interrupts, worst"),
+                    rows);
+        }
+    }
+
     private void comparisons(final Markdown report) {
         report.heading(3, "Held-out combinations");
+        errors(report);
         final List<List<String>> rows = fit.compared().stream()
                 .filter(CostFit.Compared::heldOut)
                 .map(compared -> List.of(
