@@ -106,13 +106,14 @@ final class CaptureInput {
                 + name + " -w WHOLE'");
     }
 
-    /** Checks how long a frame is said to be, before that is used for anything. */
-    int frameLength(final long captured, final long original, final long snapLength) throws CaptureException {
+    /**
+     * Checks how long a frame is said to be, before that is used for anything. The snapshot length is no limit: programs that
+     * write captures get it wrong, and it says nothing that the frame's own length does not.
+     */
+    int frameLength(final long captured, final long original) throws CaptureException {
         if (captured > FrameRecord.MAX_FRAME) {
-            throw damaged("a frame of " + captured + " bytes; no port takes more than " + FrameRecord.MAX_FRAME);
-        }
-        if (snapLength != 0 && captured > snapLength) {
-            throw damaged("a frame of " + captured + " bytes in a capture whose snapshot length is " + snapLength);
+            throw wrong("a frame of " + captured + " bytes; no port takes more than " + FrameRecord.MAX_FRAME
+                    + "; cut longer ones with 'editcap -s " + FrameRecord.MAX_FRAME + "'");
         }
         if (captured > original) {
             throw damaged(captured + " bytes of a frame that had " + original);

@@ -44,7 +44,7 @@ final class PcapngReader {
 
     private static final long UNSIGNED = 0xFFFF_FFFFL;
 
-    /** @param snapLength bytes of a frame that were kept at most; 0 when all were */
+    /** @param snapLength bytes of a frame that were kept at most, on which only simple packets rely; 0 when all were */
     private record Interface(int linkType, long snapLength, Ticks ticks) {}
 
     private final CaptureInput input;
@@ -163,7 +163,7 @@ final class PcapngReader {
         final long captured = fields.getInt() & UNSIGNED;
         final long original = fields.getInt() & UNSIGNED;
         nanos = from.ticks.nanos(time, input);
-        frame(input.frameLength(captured, original, from.snapLength), original);
+        frame(input.frameLength(captured, original), original);
     }
 
     /** Has no time, and is as long as the first interface lets it be. */
@@ -171,7 +171,7 @@ final class PcapngReader {
         final long original = body(SIMPLE_PACKET_FIELDS).getInt() & UNSIGNED;
         final long snapLength = interfaceOf(0).snapLength;
         final long captured = snapLength == 0 ? original : Math.min(original, snapLength);
-        frame(input.frameLength(captured, original, snapLength), original);
+        frame(input.frameLength(captured, original), original);
     }
 
     private void frame(final int length, final long original) throws IOException {

@@ -169,15 +169,20 @@ class CaptureReaderTest {
                 "ends at byte 52",
                 "cut short");
         expect(Arrays.copyOf(whole, whole.length - 1), "record 2 at byte 45", "60 more bytes are needed at byte 61");
-        expect(pcap(second + 8, 2001), "record 2 at byte 45", "2001 bytes", "snapshot length is 2000");
         expect(pcap(second + 12, 59), "record 2 at byte 45", "60 bytes of a frame that had 59", "damaged");
-        expect(pcap(first + 8, -1), "record 1 at byte 24", "4294967295 bytes", "damaged", "tcpdump -r f");
-        expect(pcap(first + 8, 65_590), "record 1 at byte 24", "65590 bytes; no port takes more than 65589");
+        expect(pcap(first + 8, -1), "record 1 at byte 24", "4294967295 bytes; no port");
         expect(
-                CaptureFiles.pcap(ByteOrder.BIG_ENDIAN, false, 59, List.of(SHORT, CUT)),
-                "record 2 at byte 45",
-                "60 bytes",
-                "snapshot length is 59");
+                pcap(first + 8, 65_590),
+                "record 1 at byte 24: a frame of 65590 bytes; no port takes more than 65589; cut",
+                "'editcap -s 65589'");
+    }
+
+    /** dpkt writes 1,500 as the snapshot length of frames of 1,514 bytes. */
+    @Test
+    void shouldReadFramesThatAreLongerThanTheSnapshotLength() throws IOException {
+        final List<Frame> frames = List.of(SHORT, CUT);
+        assertEquals(List.of(text(SHORT), text(CUT)), read(CaptureFiles.pcap(ByteOrder.BIG_ENDIAN, false, 59, frames)));
+        assertEquals(List.of(text(SHORT), text(CUT)), read(CaptureFiles.pcapng(ByteOrder.BIG_ENDIAN, 59, frames)));
     }
 
     private static byte[] pcapng(final Consumer<ByteBuffer> more) {
@@ -212,7 +217,7 @@ class CaptureReaderTest {
         expect(block(6, 32, -1, 0, 0, 0, 0, 32), third, "interface 4294967295");
         expect(block(6, 32, 0, 0, 0, 4, 4, 32), third, "4 bytes in a block with room for 0");
         expect(block(6, 32, 0, 0, 0, -4, -4, 32), third, "4294967292 bytes; no port");
-        expect(block(6, 32, 0, 0, 0, 101, 101, 32), third, "snapshot length is 100");
+        expect(block(6, 32, 0, 0, 0, 101, 101, 32), third, "101 bytes in a block with room for 0");
         expect(block(6, 32, 0, 0, 0, 1, 0, 32), third, "1 bytes of a frame that had 0");
         expect(block(6, 32, 0, -1, -1, 0, 0, 32), third, "1970 to 2106");
         expect(block(2, 32, 9, 0, 0, 0, 0, 32), third, "interface 9");
