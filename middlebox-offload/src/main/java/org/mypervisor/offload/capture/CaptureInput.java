@@ -10,8 +10,8 @@ import java.nio.ByteOrder;
  * before it was compared with what is left of the file.
  */
 final class CaptureInput {
-    /** Fixed fields and options that are looked at. */
-    private static final int MAX_FIELDS = 1 << 16;
+    /** Fixed fields, and options that are looked at. */
+    private static final int MAX_FIELDS = 64;
 
     private final String name;
     private final InputStream in;
@@ -119,6 +119,14 @@ final class CaptureInput {
             throw damaged(captured + " bytes of a frame that had " + original);
         }
         return (int) captured;
+    }
+
+    /** Whoever receives a frame takes what stands behind it for a part of it. */
+    void expectNoCheckSequence(final boolean hasCheckSequence) throws CaptureException {
+        if (hasCheckSequence) {
+            throw wrong("its frames end with a check sequence, which would be sent as part of them; cut it off with"
+                    + " 'editcap -F nsecpcap -C -4'");
+        }
     }
 
     /** Frames of other links could not be sent. */

@@ -40,11 +40,7 @@ final class PcapReader {
         header.getInt();
         final int network = header.getInt();
         input.expectEthernet(network & 0xFFFF);
-        if ((network & HAS_FCS) != 0) {
-            throw input.wrong(
-                    "its frames end with a check sequence, which would be sent as part of them; cut it off with"
-                            + " 'editcap -F pcapng -C -4'");
-        }
+        input.expectNoCheckSequence((network & HAS_FCS) != 0);
         while (input.left() > 0) {
             record();
         }
