@@ -445,6 +445,8 @@ final class InterfaceLifeIT {
                 () -> near.run("ping", "-q", "-c1", "-W0.3", "-s2500", FAR).status() == 0);
         near.flood(FAR, 200, 2500);
         assertEquals(1, logged("interface tee has MTU 3000 now"));
+        // The socket before it is closed, but the kernel may not be done with it.
+        assertEquals(0, logged("another XDP socket has its queue"), backend.log());
         hub.ip("link set tee mtu 9000");
         await("t", "down");
         Waiting.until("the reason is given", Duration.ofSeconds(5), () -> backend.log()
@@ -452,6 +454,7 @@ final class InterfaceLifeIT {
         hub.ip("link set tee mtu 1500");
         await("t", "up");
         reach(near);
+        assertEquals(0, logged("another XDP socket has its queue"), backend.log());
         backend.checkNoFaults();
     }
 
