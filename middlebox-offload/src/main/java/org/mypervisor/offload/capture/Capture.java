@@ -43,6 +43,7 @@ public final class Capture implements AutoCloseable {
     private long frames;
     private long firstNanos = FrameSink.NO_TIME;
     private long lastNanos;
+    private long latestNanos;
 
     private Capture(final String name, final long fileSize, final FreeMemory memory) throws CaptureException {
         this.name = name;
@@ -135,6 +136,7 @@ public final class Capture implements AutoCloseable {
         // Those without a time, in front, go at once, before the first that has one.
         firstNanos = firstNanos == FrameSink.NO_TIME ? nanos : firstNanos;
         lastNanos = nanos;
+        latestNanos = Math.max(latestNanos, nanos);
     }
 
     /** The file's size says too little: short frames take more here than there. */
@@ -166,6 +168,11 @@ public final class Capture implements AutoCloseable {
     /** The time of the first frame that has one, or 0. */
     long firstNanos() {
         return Math.max(firstNanos, 0);
+    }
+
+    /** The latest time of all frames, or 0. */
+    long latestNanos() {
+        return latestNanos;
     }
 
     /** From the first frame to the last, and never below 0, whatever the clock did meanwhile. */
