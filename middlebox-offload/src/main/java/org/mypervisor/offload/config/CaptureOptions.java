@@ -1,6 +1,7 @@
 package org.mypervisor.offload.config;
 
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -115,7 +116,7 @@ final class CaptureOptions {
         if (size == null) {
             return 0;
         }
-        if (!size.text().matches("[1-9][0-9]{0,8}[KMG]?")) {
+        if (!size.text().matches("[1-9][0-9]{0,18}[KMG]?")) {
             mistakes.add(
                     size.place(),
                     "'size' is a number of bytes, such as 100000, 500K, 100M or 2G, not " + size.quoted());
@@ -123,6 +124,11 @@ final class CaptureOptions {
         }
         final String digits = size.text().replaceAll("[KMG]", "");
         final int unit = "KMG".indexOf(size.text().charAt(size.text().length() - 1)) + 1;
-        return Long.parseLong(digits) << 10 * unit;
+        final BigInteger bytes = new BigInteger(digits).shiftLeft(10 * unit);
+        if (bytes.bitLength() >= Long.SIZE) {
+            mistakes.add(size.place(), "'size' is at most " + Long.MAX_VALUE + " bytes, not " + size.quoted());
+            return 0;
+        }
+        return bytes.longValue();
     }
 }
