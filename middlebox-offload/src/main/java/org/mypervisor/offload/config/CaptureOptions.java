@@ -16,6 +16,9 @@ final class CaptureOptions {
     private static final int MAX_SECONDS = 31_536_000;
     private static final String FOREVER = "forever";
 
+    /** That the kernel follows. */
+    private static final int MAX_LINKS = 40;
+
     private final KeyValues keys;
     private final Mistakes mistakes;
 
@@ -54,19 +57,33 @@ final class CaptureOptions {
         return file;
     }
 
-    /** Whether writing the one would destroy the other, by whatever names they go. */
+    /** Whether writing the one would destroy the other, by whatever names they go, and even before they are there. */
     static boolean isSameFile(final SpecText one, final SpecText other) {
+        if (one.text().indexOf('\0') >= 0 || other.text().indexOf('\0') >= 0) {
+            return false;
+        }
         final Path path = Path.of(one.text());
         final Path otherPath = Path.of(other.text());
         try {
-            return path.toAbsolutePath()
-                            .normalize()
-                            .equals(otherPath.toAbsolutePath().normalize())
+            return target(path).equals(target(otherPath))
                     || Files.exists(path) && Files.exists(otherPath) && Files.isSameFile(path, otherPath);
         } catch (final IOException e) {
             // Whoever opens it says why it cannot be had.
             return false;
         }
+    }
+
+    /** Where a file is, or would be made. */
+    private static Path target(final Path file) throws IOException {
+        Path path = file.toAbsolutePath();
+        for (int i = 0; i < MAX_LINKS && Files.isSymbolicLink(path); i++) {
+            path = path.resolveSibling(Files.readSymbolicLink(path));
+        }
+        final Path folder = path.getParent();
+        if (folder == null || path.endsWith("..") || path.endsWith(".") || !Files.exists(folder)) {
+            return path.normalize();
+        }
+        return folder.toRealPath().resolve(path.getFileName());
     }
 
     private void expectWith(final String file, final String... options) {

@@ -209,6 +209,35 @@ class PortSpecTest {
     }
 
     @Test
+    void shouldNotLetTwoPortsWriteOneFileOfTwoNames(@TempDir final Path folder) throws IOException {
+        final Path there = Files.createFile(folder.resolve("there"));
+        final Path hardLink = Files.createLink(folder.resolve("hard"), there);
+        final Path absent = folder.resolve("absent");
+        final Path link = Files.createSymbolicLink(folder.resolve("link"), Path.of("chain"));
+        Files.createSymbolicLink(folder.resolve("chain"), absent);
+        final Path sameFolder = Files.createSymbolicLink(folder.resolve("same"), folder);
+        for (final List<Path> names : List.of(
+                List.of(there, hardLink),
+                List.of(absent, link),
+                List.of(link, absent),
+                List.of(absent, sameFolder.resolve("absent")),
+                List.of(there, sameFolder.resolve("../" + folder.getFileName() + "/hard")))) {
+            assertEquals(
+                    List.of(
+                            "--port:2:22: this file already belongs to port 'a', at --port:1:4; each port needs its own"),
+                    new Loading()
+                            .port("id=a,type=pcap,write=" + names.get(0))
+                            .port("id=b,type=pcap,write=" + names.get(1))
+                            .mistakes());
+        }
+        final Topology two = new Loading()
+                .port("id=a,type=pcap,write=" + there)
+                .port("id=b,type=pcap,write=" + absent)
+                .load();
+        assertEquals(2, two.ports().size());
+    }
+
+    @Test
     void shouldNotLetTwoPortsShareAnInterface() {
         assertEquals(
                 List.of(
