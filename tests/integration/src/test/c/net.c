@@ -12,6 +12,9 @@
  *                                        virtio-net header) sends the frame on interface OUT and prints the next one that
  *                                        arrives on IN as "HEADER FRAME", a tag that the kernel took out put back, and "."
  *                                        With "*" for "1" prints all that arrive until none does for a while.
+ *   net frames-send OUT                  sends the frame of each line "HEADER FRAME" on interface OUT
+ *   net frames-recv IN COUNT             prints "ready", COUNT frames that arrive on interface IN, as above, those that come
+ *                                        right behind them, and "."; fewer if the next one does not come
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -39,6 +42,9 @@ enum { CHUNK = 1 << 16, MAX_FLOWS = 4096, HEADER = 10, MAX_FRAME = 70000 };
 
 /* For the first frame, and for the silence behind the last one. */
 enum { FIRST_MS = 1000, SILENCE_MS = 20 };
+
+/* For a frame that must come, even from a process that is yet to be started. */
+enum { NEXT_MS = 20000 };
 
 /* For datagrams that are under way, perhaps through an emulated guest; and for those that must come, even if a CPU of a
  * virtual machine stands still for a while. */
@@ -287,6 +293,26 @@ static int frames(const char *out, const char *in) {
     return 0;
 }
 
+static int frames_send(const char *out) {
+    static char line[2 * (HEADER + MAX_FRAME) + 8];
+    static uint8_t buffer[HEADER + MAX_FRAME];
+    int sender = packet_socket(out);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        size_t header = from_hex(line, buffer), frame = from_hex(line + 2 * header + 1, buffer + header);
+        check((int)send(sender, buffer, header + frame, 0), "send");
+    }
+    return 0;
+}
+
+static int frames_recv(const char *in, int count) {
+    struct pollfd p = {.fd = packet_socket(in), .events = POLLIN};
+    printf("ready\n");
+    fflush(stdout);
+    for (; poll(&p, 1, count > 0 ? NEXT_MS : LINGER_MS) > 0; count--) show(p.fd);
+    printf(".\n");
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     if (strcmp(mode, "tcp-recv") == 0 && argc == 3) tcp_recv(argv[2]);
@@ -295,6 +321,8 @@ int main(int argc, char **argv) {
     if (strcmp(mode, "udp-recv") == 0 && argc == 4) return udp_recv(argv[2], strtoull(argv[3], NULL, 10));
     if (strcmp(mode, "udp-send") == 0 && argc == 8) return udp_send(argv + 2);
     if (strcmp(mode, "frames") == 0 && argc == 4) return frames(argv[2], argv[3]);
+    if (strcmp(mode, "frames-send") == 0 && argc == 3) return frames_send(argv[2]);
+    if (strcmp(mode, "frames-recv") == 0 && argc == 4) return frames_recv(argv[2], atoi(argv[3]));
     fprintf(stderr, "wrong arguments; the comment on top of net.c is the help\n");
     return 2;
 }

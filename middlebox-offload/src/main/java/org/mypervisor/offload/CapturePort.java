@@ -31,7 +31,9 @@ final class CapturePort implements Attachment {
     private final CaptureWriter writer;
     private Attachment destination;
     private boolean released;
-    private boolean stoppedWriting;
+    /** By the thread that watches, and in the end by the one that closes. */
+    private volatile boolean stoppedWriting;
+
     private boolean saidDone;
     private boolean running;
     private volatile boolean up;
@@ -167,6 +169,9 @@ final class CapturePort implements Attachment {
         }
         if (writer != null) {
             writer.close();
+            if (writer.failure() != null && !stoppedWriting) {
+                LOG.error("port {}: {}; {} frames are missed", port.id(), writer.failure(), writer.lost());
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ import static org.mypervisor.driversim.Virtio.LIKE_QEMU;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.RandomAccessFile;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,6 +26,8 @@ import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.mypervisor.driversim.Framing;
 import org.mypervisor.driversim.NetDriver;
 import org.mypervisor.driversim.NetOptions;
@@ -98,23 +101,43 @@ final class CapturePortTest {
     @Test
     void shouldKeepThePaceThatIsAskedFor() throws IOException {
         final List<Frame> frames = frames(5, 60, TENTH);
-        assertTrue(timed(frames, "").toMillis() >= 400);
-        assertTrue(timed(frames, ",speed=0.5x").toMillis() >= 800);
-        assertTrue(timed(frames(5, 60, 10 * TENTH), ",speed=8x").toMillis() >= 500);
-        assertTrue(timed(frames(5, 60, 0), ",rate=10").toMillis() >= 400);
+        assertTakes(400, frames, "");
+        assertTakes(800, frames, ",speed=0.5x");
+        assertTakes(500, frames(5, 60, 10 * TENTH), ",speed=8x");
+        assertTakes(400, frames(5, 60, 0), ",rate=10");
         final List<Frame> fromZero = List.of(
                 new Frame(0, new byte[60], 60),
                 new Frame(3 * TENTH, new byte[60], 60),
                 new Frame(4 * TENTH, new byte[60], 60));
-        assertTrue(timed(fromZero, "").toMillis() >= 400, "1970 is a time");
-        final long thousandMillis = timed(frames(1000, 60, 0), ",rate=1000").toMillis();
-        assertTrue(
-                thousandMillis >= 999 && thousandMillis < 4000,
-                thousandMillis + " ms for 1,000 frames at 1,000 a second");
+        assertTakes(400, fromZero, "");
+        assertTakes(999, frames(1000, 60, 0), ",rate=1000");
         // An hour each, which nobody waits for.
         timed(frames(5, 60, 9000 * TENTH), ",speed=100000x");
         timed(frames(5, 60, 9000 * TENTH), ",speed=max");
         timed(frames(5, 60, 9000 * TENTH), ",rate=1000");
+    }
+
+    /** Not before the last frame's time, and soon after it, even if this machine has other things to do. */
+    private void assertTakes(final long millis, final List<Frame> frames, final String options) throws IOException {
+        final long took = timed(frames, options).toMillis();
+        assertTrue(millis <= took && took < millis + 2000, took + " ms instead of " + millis + options);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"out.pcap", "out.pcapng"})
+    void shouldWriteEveryNanosecond(final String output) throws IOException {
+        final List<Frame> frames = List.of(
+                new Frame(TIME + 123_456_789, new byte[60], 60),
+                new Frame(TIME + 999_999_999, new byte[61], 1514),
+                new Frame(TIME + 1_000_000_001, new byte[62], 62));
+        try (RunningBackend backend = run(replay(frames, ",speed=max"), "id=out,type=pcap,write=" + file(output))) {
+            awaitDone(backend, "in");
+        }
+        assertArrayEquals(
+                output.equals("out.pcap")
+                        ? pcap(frames)
+                        : CaptureFiles.pcapng(ByteOrder.LITTLE_ENDIAN, SNAP_LENGTH, frames),
+                Files.readAllBytes(file(output)));
     }
 
     /** Not one after the other: each by its time, so that one that is late delays no other. */
@@ -229,6 +252,23 @@ final class CapturePortTest {
     }
 
     @Test
+    void shouldWriteWhatCameInTimeAndDropTheRest() throws IOException {
+        final List<Frame> frames = frames(2000, 60, 0);
+        final String out = "id=out,type=pcap,seconds=1,write=" + file("out");
+        final long sent;
+        try (RunningBackend backend = run(replay(frames, ",rate=1000"), out)) {
+            awaitDone(backend, "out");
+            awaitDone(backend, "in");
+            final StatsReport.PortStats port = backend.port("out");
+            sent = port.sent().packets();
+            assertEquals(2000, sent + drops(port));
+            // The replay begins within a tenth of a second of the file.
+            assertTrue(sent >= 500 && sent <= 1001, () -> sent + " frames of a second");
+        }
+        assertArrayEquals(pcap(frames.subList(0, (int) sent)), Files.readAllBytes(file("out")));
+    }
+
+    @Test
     void shouldNotBeginToReplayIntoAFileThatCannotBeWritten() throws IOException {
         try (RunningBackend backend =
                 run(replay(frames(100, 60, 0), ",speed=max"), "id=out,type=pcap,write=/dev/full")) {
@@ -245,13 +285,10 @@ final class CapturePortTest {
     /** A pipe whose reader goes away is like a disk that becomes full. */
     @Test
     void shouldCountWhatAFileDoesNotTakeAnyMore() throws Exception {
-        final FutureTask<Integer> reader = new FutureTask<>(() -> {
-            try (InputStream in = Files.newInputStream(file("out"))) {
-                return in.readNBytes(PCAP_HEADER).length;
-            }
-        });
-        try (RunningBackend backend = startWithReader(reader, frames(100, 60, 0), ",rate=100")) {
-            assertEquals(PCAP_HEADER, reader.get());
+        final InputStream reader = fifo();
+        try (RunningBackend backend = run(replay(frames(100, 60, 0), ",rate=100"), intoFifo())) {
+            assertEquals(PCAP_HEADER, reader.readNBytes(PCAP_HEADER).length);
+            reader.close();
             awaitDone(backend, "in");
             RunningBackend.await(
                     "it is broken", () -> backend.port("out").state().equals("broken"));
@@ -263,26 +300,39 @@ final class CapturePortTest {
         }
     }
 
-    private RunningBackend startWithReader(
-            final FutureTask<Integer> reader, final List<Frame> frames, final String options) throws Exception {
+    private String intoFifo() {
+        return "id=out,type=pcap,write=" + file("out");
+    }
+
+    private void makeFifo() throws Exception {
         assertEquals(
                 0, new ProcessBuilder("mkfifo", file("out").toString()).start().waitFor());
-        new Thread(reader, "reader").start();
-        return run(replay(frames, options), "id=out,type=pcap,write=" + file("out"));
+    }
+
+    /** One that is read, although nobody has written to it yet. */
+    private InputStream fifo() throws Exception {
+        makeFifo();
+        // Opened for both it waits for nobody, and whoever opens it meanwhile neither.
+        final RandomAccessFile both = new RandomAccessFile(file("out").toFile(), "rw");
+        final InputStream in = Files.newInputStream(file("out"));
+        both.close();
+        return in;
     }
 
     /** Its reader reads nothing: whatever does not fit the ring is dropped, and those who send are not held up. */
     @Test
     void shouldDropWhatASlowFileCannotTakeAndCountIt() throws Exception {
         final CountDownLatch taken = new CountDownLatch(1);
+        final InputStream in = fifo();
         final FutureTask<Integer> reader = new FutureTask<>(() -> {
-            try (InputStream in = Files.newInputStream(file("out"))) {
+            try (in) {
                 taken.await();
                 return in.readAllBytes().length;
             }
         });
+        new Thread(reader, "reader").start();
         final long sent;
-        try (RunningBackend backend = startWithReader(reader, frames(600, LONGEST, 0), "")) {
+        try (RunningBackend backend = run(replay(frames(600, LONGEST, 0), ""), intoFifo())) {
             awaitDone(backend, "in");
             final StatsReport.PortStats port = backend.port("out");
             sent = port.sent().packets();
@@ -293,6 +343,45 @@ final class CapturePortTest {
         }
         assertEquals(
                 PCAP_HEADER + sent * (RECORD_HEADER + LONGEST), reader.get().longValue());
+    }
+
+    /** As with a disk that hangs: the end of the process does not depend on it. */
+    @Test
+    void shouldGiveUpAFileThatStandsStillWhenItEnds() throws Exception {
+        try (InputStream neverRead = fifo()) {
+            final RunningBackend backend = run(replay(frames(200, LONGEST, 0), ",speed=max"), intoFifo());
+            awaitDone(backend, "in");
+            final Instant begin = Instant.now();
+            backend.close();
+            final long millis = Duration.between(begin, Instant.now()).toMillis();
+            assertTrue(millis >= 4000 && millis < 9000, millis + " ms");
+            assertEquals(
+                    List.of("capture " + file("out") + ": cannot be written: it did not take all within 5 s"),
+                    backend.backend().failures());
+            // A pipe has room for less than one of them.
+            assertEquals(200, backend.port("out").missed());
+            assertEquals(PCAP_HEADER, neverRead.readNBytes(PCAP_HEADER).length);
+        }
+    }
+
+    @Test
+    void shouldRefuseToWriteToWhatIsNoFileAndWhatNobodyReads() throws Exception {
+        makeFifo();
+        Files.createDirectory(file("folder"));
+        assertEquals(
+                "capture " + file("out") + ": cannot be written: nobody reads this FIFO; start its reader first",
+                refusal("out"));
+        assertEquals(
+                "capture " + file("folder") + ": cannot be written: it is neither a file nor a FIFO; name another one",
+                refusal("folder"));
+        assertEquals("capture " + file("no/file") + ": cannot be written: its folder is not there", refusal("no/file"));
+    }
+
+    private String refusal(final String output) throws ConfigException {
+        final Topology topology =
+                Config.load(Optional.empty(), List.of("id=a,type=pcap,write=" + file(output)), List.of(), List.of());
+        return assertThrows(IOException.class, () -> new Backend(topology, new BackendOptions(false, List.of())))
+                .getMessage();
     }
 
     @Test

@@ -10,7 +10,6 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import jnr.ffi.Pointer;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.virtqueue.RawMemory;
@@ -30,30 +29,40 @@ public final class Capture implements AutoCloseable {
      */
     private static final int GROWTH = 3;
 
-    private static final Path MEMORY_INFO = Path.of("/proc/meminfo");
+    /** So often it is looked how much memory is left; and so much is left to others. */
+    private static final int LOOK_BYTES = 8 << 20;
 
+    private static final long KEPT_FREE = 64L << 20;
+
+    private final String name;
+    private final FreeMemory memory;
     private final long begin;
     private final long reserved;
+    private long nextLook;
     private long end;
     private long frames;
     private long firstNanos = FrameSink.NO_TIME;
     private long lastNanos;
+    private long latestNanos;
 
-    private Capture(final String name, final long fileSize) throws CaptureException {
+    private Capture(final String name, final long fileSize, final FreeMemory memory) throws CaptureException {
+        this.name = name;
+        this.memory = memory;
         reserved = GROWTH * fileSize + FrameRecord.size(FrameRecord.MAX_FRAME);
-        final Pointer memory = LIBC.mmap(
+        final Pointer map = LIBC.mmap(
                 null,
                 reserved,
                 Libc.PROT_READ_WRITE,
                 Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE,
                 -1,
                 0);
-        if (memory == null || memory.address() == -1) {
+        if (map == null || map.address() == -1) {
             throw new CaptureException("capture " + name + ": no memory for " + fileSize + " bytes: " + Libc.lastError()
                     + "; replay a part of it ('editcap -c')");
         }
-        begin = memory.address();
+        begin = map.address();
         end = begin;
+        nextLook = begin + LOOK_BYTES;
     }
 
     /**
@@ -68,29 +77,18 @@ public final class Capture implements AutoCloseable {
                         + (Files.exists(file) ? "is no regular file; save it to one first" : "is not there"));
             }
             final long size = Files.size(file);
-            expectMemory(file, size);
+            final long available = FreeMemory.OF_HOST.bytes();
+            if (size > available) {
+                throw new CaptureException("capture " + file + ": has " + (size >> 20) + " MiB, and "
+                        + (available >> 20) + " MiB of memory are free to hold it; replay it in parts ('editcap -c')");
+            }
             try (InputStream in = new BufferedInputStream(Files.newInputStream(file), READ_AHEAD)) {
                 return read(file.toString(), in, size);
             }
         } catch (final CaptureException e) {
             throw e;
         } catch (final IOException e) {
-            throw new CaptureException("capture " + file + ": cannot be read: " + e.getMessage());
-        }
-    }
-
-    /** A process that takes more than there is would be killed instead. */
-    private static void expectMemory(final Path file, final long size) throws IOException {
-        final List<String> info = Files.readAllLines(MEMORY_INFO);
-        for (final String line : info) {
-            if (line.startsWith("MemAvailable:")) {
-                final long available = Long.parseLong(line.replaceAll("[^0-9]", "")) << 10;
-                if (size > available) {
-                    throw new CaptureException(
-                            "capture " + file + ": has " + (size >> 20) + " MiB, and " + (available >> 20)
-                                    + " MiB of memory are free to hold it; replay it in parts ('editcap -c')");
-                }
-            }
+            throw new CaptureException("capture " + file + ": cannot be read: " + CaptureException.reason(e));
         }
     }
 
@@ -103,7 +101,12 @@ public final class Capture implements AutoCloseable {
      * @throws IOException as {@link #load}, or from the stream itself
      */
     public static Capture read(final String name, final InputStream in, final long size) throws IOException {
-        final Capture capture = new Capture(name, size);
+        return read(name, in, size, FreeMemory.OF_HOST);
+    }
+
+    static Capture read(final String name, final InputStream in, final long size, final FreeMemory memory)
+            throws IOException {
+        final Capture capture = new Capture(name, size, memory);
         try {
             CaptureReader.read(name, in, size, capture::add);
             return capture;
@@ -113,7 +116,12 @@ public final class Capture implements AutoCloseable {
         }
     }
 
-    private void add(final long nanos, final byte[] bytes, final int length, final long originalLength) {
+    private void add(final long nanos, final byte[] bytes, final int length, final long originalLength)
+            throws IOException {
+        if (end >= nextLook) {
+            nextLook = end + LOOK_BYTES;
+            expectMemory();
+        }
         FrameRecord.put(end, Math.max(nanos, 0), length, originalLength);
         final long to = end + FrameRecord.FRAME_OFFSET;
         int done = 0;
@@ -128,6 +136,18 @@ public final class Capture implements AutoCloseable {
         // Those without a time, in front, go at once, before the first that has one.
         firstNanos = firstNanos == FrameSink.NO_TIME ? nanos : firstNanos;
         lastNanos = nanos;
+        latestNanos = Math.max(latestNanos, nanos);
+    }
+
+    /** The file's size says too little: short frames take more here than there. */
+    private void expectMemory() throws IOException {
+        final long available = memory.bytes();
+        if (available < KEPT_FREE) {
+            throw new CaptureException(
+                    "capture " + name + ": its first " + frames + " frames take " + (end - begin >> 20)
+                            + " MiB, and " + (available >> 20)
+                            + " MiB of memory are left, too little for those behind them; replay it in parts ('editcap -c')");
+        }
     }
 
     /** Number of frames, from 0. */
@@ -148,6 +168,11 @@ public final class Capture implements AutoCloseable {
     /** The time of the first frame that has one, or 0. */
     long firstNanos() {
         return Math.max(firstNanos, 0);
+    }
+
+    /** The latest time of all frames, or 0. */
+    long latestNanos() {
+        return latestNanos;
     }
 
     /** From the first frame to the last, and never below 0, whatever the clock did meanwhile. */

@@ -10,8 +10,8 @@ import java.nio.ByteOrder;
  * before it was compared with what is left of the file.
  */
 final class CaptureInput {
-    /** Fixed fields and options that are looked at. */
-    private static final int MAX_FIELDS = 1 << 16;
+    /** Fixed fields, and options that are looked at. */
+    private static final int MAX_FIELDS = 64;
 
     private final String name;
     private final InputStream in;
@@ -106,18 +106,27 @@ final class CaptureInput {
                 + name + " -w WHOLE'");
     }
 
-    /** Checks how long a frame is said to be, before that is used for anything. */
-    int frameLength(final long captured, final long original, final long snapLength) throws CaptureException {
+    /**
+     * Checks how long a frame is said to be, before that is used for anything. The snapshot length is no limit: programs that
+     * write captures get it wrong, and it says nothing that the frame's own length does not.
+     */
+    int frameLength(final long captured, final long original) throws CaptureException {
         if (captured > FrameRecord.MAX_FRAME) {
-            throw damaged("a frame of " + captured + " bytes; no port takes more than " + FrameRecord.MAX_FRAME);
-        }
-        if (snapLength != 0 && captured > snapLength) {
-            throw damaged("a frame of " + captured + " bytes in a capture whose snapshot length is " + snapLength);
+            throw wrong("a frame of " + captured + " bytes; no port takes more than " + FrameRecord.MAX_FRAME
+                    + "; cut longer ones with 'editcap -s " + FrameRecord.MAX_FRAME + "'");
         }
         if (captured > original) {
             throw damaged(captured + " bytes of a frame that had " + original);
         }
         return (int) captured;
+    }
+
+    /** Whoever receives a frame takes what stands behind it for a part of it. */
+    void expectNoCheckSequence(final boolean hasCheckSequence) throws CaptureException {
+        if (hasCheckSequence) {
+            throw wrong("its frames end with a check sequence, which would be sent as part of them; cut it off with"
+                    + " 'editcap -F nsecpcap -C -4'");
+        }
     }
 
     /** Frames of other links could not be sent. */

@@ -3,11 +3,10 @@ package org.mypervisor.offload.capture;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Instant;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.mypervisor.vhostuser.EventFd;
 import org.mypervisor.vhostuser.FdWaiter;
@@ -33,25 +32,36 @@ public final class CaptureWriter implements AutoCloseable {
     /** After that the clock is compared with the host's again. */
     private static final int CLOCK_MILLIS = 1000;
 
+    /** So long the file may take for its header, and for what is in the ring in the end; a disk may have to spin up. */
+    private static final int BEGIN_MILLIS = 5000;
+
+    private static final int END_MILLIS = 5000;
+
+    /** And so long the kernel, to end a write. */
+    private static final int GIVE_UP_MILLIS = 1000;
+
+    private static final String STANDS_STILL = "it did not take all within " + END_MILLIS / 1000 + " s";
+
+    private static final long NANOS_PER_MILLI = 1_000_000;
     private static final long NANOS_PER_SECOND = 1_000_000_000;
 
-    private final Path file;
-    private final boolean existed;
-    private final boolean regular;
     private final CaptureFormat format;
     private final RecordRing ring = new RecordRing(RING_SIZE);
     private final CaptureQueue queue;
-    private final FileChannel channel;
+    private final CaptureOutput output;
     private final EventFd wake;
     private final FdWaiter waiter;
     private final ByteBuffer out = ByteBuffer.allocateDirect(
                     OUT_SIZE + CaptureFormat.MAX_FILE_HEADER + FrameRecord.size(FrameRecord.MAX_FRAME))
             .order(ByteOrder.LITTLE_ENDIAN);
     private final Thread thread;
+    private final CountDownLatch begun = new CountDownLatch(1);
     private boolean started;
+    private long clockNanos;
     private int framesInOut;
     private volatile long clockOffset;
     private volatile boolean sleeping;
+    private volatile boolean gaveUp;
     private volatile String failure;
     private volatile long lost;
 
@@ -62,8 +72,6 @@ public final class CaptureWriter implements AutoCloseable {
      * @throws IOException when it cannot be written; the message says why
      */
     public CaptureWriter(final Path file, final Limits limits, final String name) throws IOException {
-        this.file = file;
-        existed = Files.exists(file);
         format = CaptureFormat.of(file.toString());
         queue = new CaptureQueue(ring, this, format, limits);
         thread = new Thread(this::run, name);
@@ -71,41 +79,25 @@ public final class CaptureWriter implements AutoCloseable {
         wake = EventFd.create();
         waiter = new FdWaiter();
         try {
-            channel = FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE);
+            output = new CaptureOutput(file);
         } catch (final IOException e) {
             free();
-            throw new IOException("capture " + file + ": cannot be written: " + reason(e));
+            throw e;
         }
-        regular = Files.isRegularFile(file);
     }
 
-    private static String reason(final IOException e) {
-        if (e instanceof java.nio.file.NoSuchFileException) {
-            return "its folder is not there";
-        }
-        if (e instanceof java.nio.file.AccessDeniedException) {
-            return "permission denied";
-        }
-        return e instanceof java.nio.file.FileSystemException file && file.getReason() != null
-                ? file.getReason()
-                : e.getMessage();
-    }
-
-    /** Empties the file and begins it anew. */
+    /** Empties the file and begins it anew; waits for that, but not for ever. */
     public void start() {
         readClock();
         format.putFileHeader(out);
         queue.begin(out.position());
-        try {
-            if (regular) {
-                channel.truncate(0);
-            }
-        } catch (final IOException e) {
-            fail(e);
-        }
-        write();
         started = true;
         thread.start();
+        try {
+            begun.await(BEGIN_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** Where the worker puts frames. */
@@ -135,7 +127,14 @@ public final class CaptureWriter implements AutoCloseable {
 
     private void readClock() {
         final Instant now = Instant.now();
-        clockOffset = now.getEpochSecond() * NANOS_PER_SECOND + now.getNano() - System.nanoTime();
+        clockNanos = System.nanoTime();
+        clockOffset = now.getEpochSecond() * NANOS_PER_SECOND + now.getNano() - clockNanos;
+    }
+
+    private void readClockIfOld() {
+        if (System.nanoTime() - clockNanos >= CLOCK_MILLIS * NANOS_PER_MILLI) {
+            readClock();
+        }
     }
 
     /** There is something in the ring. Worker thread, behind a full fence. */
@@ -148,10 +147,23 @@ public final class CaptureWriter implements AutoCloseable {
 
     private void run() {
         try {
+            begin();
+            begun.countDown();
             writeUntilStopped();
         } catch (final RuntimeException | Error e) {
-            failure = "capture " + file + ": a mistake of ours: " + e;
+            fail("a mistake of ours: " + e);
+        } finally {
+            begun.countDown();
         }
+    }
+
+    private void begin() {
+        try {
+            output.empty();
+        } catch (final IOException e) {
+            fail(CaptureException.reason(e));
+        }
+        write();
     }
 
     private void writeUntilStopped() {
@@ -178,7 +190,7 @@ public final class CaptureWriter implements AutoCloseable {
             wake.drain();
         }
         sleeping = false;
-        readClock();
+        readClockIfOld();
     }
 
     /** Writes all that there is; false when that is nothing. */
@@ -219,9 +231,9 @@ public final class CaptureWriter implements AutoCloseable {
         out.flip();
         if (failure == null) {
             try {
-                writeOrTakeBack();
+                output.write(out);
             } catch (final IOException e) {
-                fail(e);
+                fail(gaveUp ? STANDS_STILL : CaptureException.reason(e));
             }
         }
         if (failure != null) {
@@ -229,44 +241,53 @@ public final class CaptureWriter implements AutoCloseable {
         }
         framesInOut = 0;
         out.clear();
+        // Where frames never stop, this is all that is done over and over.
+        readClockIfOld();
     }
 
-    /** Half a record at the end would make the file one that is cut short. */
-    private void writeOrTakeBack() throws IOException {
-        final long before = regular ? channel.position() : 0;
-        try {
-            while (out.hasRemaining()) {
-                channel.write(out);
-            }
-        } catch (final IOException e) {
-            if (regular) {
-                channel.truncate(before);
-            }
-            throw e;
-        }
+    private void fail(final String why) {
+        failure = output.message(why);
     }
 
-    private void fail(final IOException e) {
-        failure = "capture " + file + ": cannot be written: " + reason(e);
-    }
-
-    /** Writes what is still in the ring; no more comes. A file that was not started is left as it was. */
+    /**
+     * Writes what is still in the ring; no more comes. What a file that stands still has not taken then is lost. A file that was
+     * not started is left as it was.
+     */
     @Override
     public void close() throws IOException {
-        if (started) {
+        if (!started) {
+            output.leave();
+            free();
+            return;
+        }
+        try {
             waiter.stop();
-            try {
-                thread.join();
-            } catch (final InterruptedException e) {
-                Thread.currentThread().interrupt();
-                return;
+            thread.join(END_MILLIS);
+            if (thread.isAlive()) {
+                giveUp();
             }
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return;
         }
-        channel.close();
-        if (!started && !existed) {
-            Files.deleteIfExists(file);
+        // If the kernel does not let go of the thread, its memory stays with it.
+        if (!thread.isAlive()) {
+            output.close();
+            free();
         }
-        free();
+    }
+
+    /** Ends the write that the thread waits in. */
+    private void giveUp() throws InterruptedException {
+        gaveUp = true;
+        // This closes the file, for which it waits until nobody writes: a disk that hangs would hang us as well.
+        final Thread interrupting = new Thread(thread::interrupt, thread.getName() + "-end");
+        interrupting.setDaemon(true);
+        interrupting.start();
+        thread.join(GIVE_UP_MILLIS);
+        if (thread.isAlive()) {
+            fail(STANDS_STILL);
+        }
     }
 
     private void free() {

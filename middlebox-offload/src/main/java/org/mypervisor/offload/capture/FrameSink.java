@@ -1,5 +1,7 @@
 package org.mypervisor.offload.capture;
 
+import java.io.IOException;
+
 /** Takes the frames of a capture as they are read. */
 @FunctionalInterface
 public interface FrameSink {
@@ -14,6 +16,7 @@ public interface FrameSink {
      * @param bytes where the frame begins at index 0; the reader's, and the next frame's after the return
      * @param length bytes that were captured, 0..65,589
      * @param originalLength bytes on the wire, {@code length} or more
+     * @throws IOException when it has no room for it; the reader reads no further then
      */
-    void frame(long nanos, byte[] bytes, int length, long originalLength);
+    void frame(long nanos, byte[] bytes, int length, long originalLength) throws IOException;
 }

@@ -37,27 +37,23 @@ final class PcapReader {
                     + ", and only 2.4 is known; convert it with 'editcap -F pcapng'");
         }
         header.getLong();
-        final long snapLength = header.getInt() & UNSIGNED;
+        header.getInt();
         final int network = header.getInt();
         input.expectEthernet(network & 0xFFFF);
-        if ((network & HAS_FCS) != 0) {
-            throw input.wrong(
-                    "its frames end with a check sequence, which would be sent as part of them; cut it off with"
-                            + " 'editcap -F pcapng -C -4'");
-        }
+        input.expectNoCheckSequence((network & HAS_FCS) != 0);
         while (input.left() > 0) {
-            record(snapLength);
+            record();
         }
     }
 
-    private void record(final long snapLength) throws IOException {
+    private void record() throws IOException {
         input.begin("record");
         final ByteBuffer header = input.fields(RECORD_HEADER);
         final long seconds = header.getInt() & UNSIGNED;
         final long fraction = header.getInt() & UNSIGNED;
         final long captured = header.getInt() & UNSIGNED;
         final long original = header.getInt() & UNSIGNED;
-        final int length = input.frameLength(captured, original, snapLength);
+        final int length = input.frameLength(captured, original);
         // Some programs write a second's worth of fractions or more; that is only another time.
         sink.frame(seconds * NANOS_PER_SECOND + fraction * nanosPerUnit, input.frame(length), length, original);
     }

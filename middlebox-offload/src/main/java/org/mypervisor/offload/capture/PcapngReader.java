@@ -38,14 +38,28 @@ final class PcapngReader {
     private static final int INTERFACE_FIELDS = 8;
     private static final int PACKET_FIELDS = 20;
     private static final int SIMPLE_PACKET_FIELDS = 4;
-    private static final int MAX_OPTIONS = 1 << 15;
+
+    /** Code and length. */
+    private static final int OPTION_HEADER = 4;
+
+    private static final int END_OF_OPTIONS = 0;
+    private static final int IF_TSRESOL = 9;
+    private static final int IF_FCSLEN = 13;
+    private static final int IF_TSOFFSET = 14;
+
+    /** The same in an obsolete packet. */
+    private static final int EPB_FLAGS = 2;
+
+    /** Among these flags: bytes of the check sequence, or 0 when that is not known. */
+    private static final int FCS_FLAGS = 0xF << 5;
+
     /** More than anybody has; each is kept in memory. */
     private static final int MAX_INTERFACES = 1 << 16;
 
     private static final long UNSIGNED = 0xFFFF_FFFFL;
 
-    /** @param snapLength bytes of a frame that were kept at most; 0 when all were */
-    private record Interface(int linkType, long snapLength, Ticks ticks) {}
+    /** @param snapLength bytes of a frame that were kept at most, on which only simple packets rely; 0 when all were */
+    private record Interface(int linkType, long snapLength, Ticks ticks, boolean hasCheckSequence) {}
 
     private final CaptureInput input;
     private final FrameSink sink;
@@ -53,6 +67,10 @@ final class PcapngReader {
     private long nanos = FrameSink.NO_TIME;
     /** Bytes of the present block that were not read, without its second length. */
     private long bodyLeft;
+    /** Of the present option, without what fills it up to four bytes. */
+    private int optionLength;
+    /** Bytes of the present option that were not read. */
+    private int optionLeft;
 
     PcapngReader(final CaptureInput input, final FrameSink sink) {
         this.input = input;
@@ -119,6 +137,39 @@ final class PcapngReader {
         return input.fields(length);
     }
 
+    private void skip(final int length) throws IOException {
+        bodyLeft -= length;
+        input.skip(length);
+    }
+
+    /** Goes on to the next option, whatever was read of the present one; returns its code. */
+    private int nextOption() throws IOException {
+        skip(optionLeft);
+        optionLeft = 0;
+        if (bodyLeft < OPTION_HEADER) {
+            return END_OF_OPTIONS;
+        }
+        final ByteBuffer header = body(OPTION_HEADER);
+        final int code = header.getShort() & 0xFFFF;
+        optionLength = header.getShort() & 0xFFFF;
+        final int padded = optionLength + 3 & -4;
+        if (code != END_OF_OPTIONS) {
+            if (padded > bodyLeft) {
+                throw input.damaged(
+                        "option " + code + " of " + optionLength + " bytes, of which there are " + bodyLeft);
+            }
+            optionLeft = padded;
+        }
+        return code;
+    }
+
+    /** The value of the present option, once. */
+    private ByteBuffer option() throws IOException {
+        final int length = optionLeft;
+        optionLeft = 0;
+        return body(length);
+    }
+
     private void section() throws IOException {
         final int major = body(VERSION_SIZE).getShort() & 0xFFFF;
         if (major != 1) {
@@ -133,12 +184,22 @@ final class PcapngReader {
         final int linkType = fields.getShort() & 0xFFFF;
         fields.getShort();
         final long snapLength = fields.getInt() & UNSIGNED;
-        // More of them than that say nothing about times.
-        final int options = (int) Math.min(bodyLeft, MAX_OPTIONS);
         if (interfaces.size() == MAX_INTERFACES) {
             throw input.damaged("more than " + MAX_INTERFACES + " interfaces in one section");
         }
-        interfaces.add(new Interface(linkType, snapLength, Ticks.of(body(options), input)));
+        int resolution = Ticks.MICROSECONDS;
+        long offset = 0;
+        boolean hasCheckSequence = false;
+        for (int code = nextOption(); code != END_OF_OPTIONS; code = nextOption()) {
+            if (code == IF_TSRESOL && optionLength == 1) {
+                resolution = option().get() & 0xFF;
+            } else if (code == IF_TSOFFSET && optionLength == Long.BYTES) {
+                offset = option().getLong();
+            } else if (code == IF_FCSLEN && optionLength == 1) {
+                hasCheckSequence = option().get() != 0;
+            }
+        }
+        interfaces.add(new Interface(linkType, snapLength, Ticks.of(resolution, offset), hasCheckSequence));
     }
 
     private Interface interfaceOf(final long id) throws CaptureException {
@@ -147,6 +208,7 @@ final class PcapngReader {
         }
         final Interface from = interfaces.get((int) id);
         input.expectEthernet(from.linkType);
+        input.expectNoCheckSequence(from.hasCheckSequence);
         return from;
     }
 
@@ -163,7 +225,15 @@ final class PcapngReader {
         final long captured = fields.getInt() & UNSIGNED;
         final long original = fields.getInt() & UNSIGNED;
         nanos = from.ticks.nanos(time, input);
-        frame(input.frameLength(captured, original, from.snapLength), original);
+        final int length = input.frameLength(captured, original);
+        final byte[] frame = frame(length);
+        skip((int) Math.min(-length & 3, bodyLeft));
+        for (int code = nextOption(); code != END_OF_OPTIONS; code = nextOption()) {
+            if (code == EPB_FLAGS && optionLength == Integer.BYTES) {
+                input.expectNoCheckSequence((option().getInt() & FCS_FLAGS) != 0);
+            }
+        }
+        sink.frame(nanos, frame, length, original);
     }
 
     /** Has no time, and is as long as the first interface lets it be. */
@@ -171,14 +241,15 @@ final class PcapngReader {
         final long original = body(SIMPLE_PACKET_FIELDS).getInt() & UNSIGNED;
         final long snapLength = interfaceOf(0).snapLength;
         final long captured = snapLength == 0 ? original : Math.min(original, snapLength);
-        frame(input.frameLength(captured, original, snapLength), original);
+        final int length = input.frameLength(captured, original);
+        sink.frame(nanos, frame(length), length, original);
     }
 
-    private void frame(final int length, final long original) throws IOException {
+    private byte[] frame(final int length) throws IOException {
         if (length > bodyLeft) {
             throw input.damaged("a frame of " + length + " bytes in a block with room for " + bodyLeft);
         }
         bodyLeft -= length;
-        sink.frame(nanos, input.frame(length), length, original);
+        return input.frame(length);
     }
 }

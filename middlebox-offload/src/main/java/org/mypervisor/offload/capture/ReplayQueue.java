@@ -13,6 +13,9 @@ public final class ReplayQueue extends BufferQueue implements RunningQueue {
     private static final double NANOS_PER_SECOND = 1e9;
     private static final long NOT_BEGUN = Long.MIN_VALUE;
 
+    /** Seconds of 32 bits, which is what a pcap file has, end in 2106. */
+    private static final long END_OF_TIME_NANOS = (1L << 32) * 1_000_000_000;
+
     private final Capture capture;
     private final boolean unpaced;
     /** Of the clock below, in a nanosecond. */
@@ -123,8 +126,11 @@ public final class ReplayQueue extends BufferQueue implements RunningQueue {
             return;
         }
         next = capture.begin();
-        // So that times go on, for whoever writes them down.
+        // So that times go on, for whoever writes them down; as far as there are any.
         roundShift += capture.spanNanos();
+        if (roundShift >= END_OF_TIME_NANOS - capture.latestNanos()) {
+            roundShift = 0;
+        }
         if (!countsFrames) {
             startedNanos = NOT_BEGUN;
             clock = 0;

@@ -1,7 +1,5 @@
 package org.mypervisor.offload.capture;
 
-import java.nio.ByteBuffer;
-
 /**
  * How an interface of a pcapng file counts time: {@code if_tsresol} and {@code if_tsoffset}.
  *
@@ -10,12 +8,9 @@ import java.nio.ByteBuffer;
  * @param offsetSeconds added to each time
  */
 record Ticks(boolean binary, int exponent, long offsetSeconds) {
-    private static final int END_OF_OPTIONS = 0;
-    private static final int IF_TSRESOL = 9;
-    private static final int IF_TSOFFSET = 14;
-    private static final int OPTION_HEADER = 4;
+    /** Of an interface that says nothing of it. */
+    static final int MICROSECONDS = 6;
 
-    private static final int MICROSECONDS = 6;
     private static final int NANOSECONDS = 9;
     private static final long NANOS_PER_SECOND = 1_000_000_000;
     /** So many bits of a second's fraction are finer than a nanosecond, and can be multiplied by 10^9. */
@@ -24,29 +19,9 @@ record Ticks(boolean binary, int exponent, long offsetSeconds) {
     /** Times of 32 bits of seconds fit every file, and are all there are up to 2106. */
     private static final long MAX_SECONDS = 0xFFFF_FFFFL;
 
-    /** Reads the options of an interface. */
-    static Ticks of(final ByteBuffer options, final CaptureInput input) throws CaptureException {
-        int resolution = MICROSECONDS;
-        long offset = 0;
-        while (options.remaining() >= OPTION_HEADER) {
-            final int code = options.getShort() & 0xFFFF;
-            final int length = options.getShort() & 0xFFFF;
-            final int padded = length + 3 & -4;
-            if (code == END_OF_OPTIONS) {
-                break;
-            }
-            if (padded > options.remaining()) {
-                throw input.damaged(
-                        "option " + code + " of " + length + " bytes, of which there are " + options.remaining());
-            }
-            if (code == IF_TSRESOL && length == 1) {
-                resolution = options.get(options.position()) & 0xFF;
-            } else if (code == IF_TSOFFSET && length == Long.BYTES) {
-                offset = options.getLong(options.position());
-            }
-            options.position(options.position() + padded);
-        }
-        return new Ticks((resolution & 0x80) != 0, resolution & 0x7F, offset);
+    /** @param resolution as in {@code if_tsresol}: the highest bit says that the exponent below it is one of 2 */
+    static Ticks of(final int resolution, final long offsetSeconds) {
+        return new Ticks((resolution & 0x80) != 0, resolution & 0x7F, offsetSeconds);
     }
 
     /** Nanoseconds since 1970. What is finer is cut off. */

@@ -1,6 +1,7 @@
 package org.mypervisor.offload.config;
 
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -14,6 +15,9 @@ final class CaptureOptions {
     private static final int MAX_LOOPS = 999_999_999;
     private static final int MAX_SECONDS = 31_536_000;
     private static final String FOREVER = "forever";
+
+    /** That the kernel follows. */
+    private static final int MAX_LINKS = 40;
 
     private final KeyValues keys;
     private final Mistakes mistakes;
@@ -53,19 +57,33 @@ final class CaptureOptions {
         return file;
     }
 
-    /** Whether writing the one would destroy the other, by whatever names they go. */
+    /** Whether writing the one would destroy the other, by whatever names they go, and even before they are there. */
     static boolean isSameFile(final SpecText one, final SpecText other) {
+        if (one.text().indexOf('\0') >= 0 || other.text().indexOf('\0') >= 0) {
+            return false;
+        }
         final Path path = Path.of(one.text());
         final Path otherPath = Path.of(other.text());
         try {
-            return path.toAbsolutePath()
-                            .normalize()
-                            .equals(otherPath.toAbsolutePath().normalize())
+            return target(path).equals(target(otherPath))
                     || Files.exists(path) && Files.exists(otherPath) && Files.isSameFile(path, otherPath);
         } catch (final IOException e) {
             // Whoever opens it says why it cannot be had.
             return false;
         }
+    }
+
+    /** Where a file is, or would be made. */
+    private static Path target(final Path file) throws IOException {
+        Path path = file.toAbsolutePath();
+        for (int i = 0; i < MAX_LINKS && Files.isSymbolicLink(path); i++) {
+            path = path.resolveSibling(Files.readSymbolicLink(path));
+        }
+        final Path folder = path.getParent();
+        if (folder == null || path.endsWith("..") || path.endsWith(".") || !Files.exists(folder)) {
+            return path.normalize();
+        }
+        return folder.toRealPath().resolve(path.getFileName());
     }
 
     private void expectWith(final String file, final String... options) {
@@ -115,7 +133,7 @@ final class CaptureOptions {
         if (size == null) {
             return 0;
         }
-        if (!size.text().matches("[1-9][0-9]{0,8}[KMG]?")) {
+        if (!size.text().matches("[1-9][0-9]{0,18}[KMG]?")) {
             mistakes.add(
                     size.place(),
                     "'size' is a number of bytes, such as 100000, 500K, 100M or 2G, not " + size.quoted());
@@ -123,6 +141,11 @@ final class CaptureOptions {
         }
         final String digits = size.text().replaceAll("[KMG]", "");
         final int unit = "KMG".indexOf(size.text().charAt(size.text().length() - 1)) + 1;
-        return Long.parseLong(digits) << 10 * unit;
+        final BigInteger bytes = new BigInteger(digits).shiftLeft(10 * unit);
+        if (bytes.bitLength() >= Long.SIZE) {
+            mistakes.add(size.place(), "'size' is at most " + Long.MAX_VALUE + " bytes, not " + size.quoted());
+            return 0;
+        }
+        return bytes.longValue();
     }
 }

@@ -81,9 +81,11 @@ public final class Config {
                 continue;
             }
             ports.add(port);
-            checkOwn(port, keys, users);
             if (port.kind() instanceof PortSpec.Pcap) {
+                checkWritten(keys.optional("write"), captures);
                 captures.put(port, keys);
+            } else {
+                checkOwn(port, keys, users);
             }
         }
         captures.forEach((port, keys) -> checkReplayed(port, keys.optional("write"), captures));
@@ -103,23 +105,36 @@ public final class Config {
         });
     }
 
-    /** No two ports share a socket or an interface, or write one file. */
+    /** No two ports write one file. */
+    private void checkWritten(final SpecText written, final Map<PortSpec, KeyValues> earlier) {
+        for (final Map.Entry<PortSpec, KeyValues> other : earlier.entrySet()) {
+            final SpecText theirs = other.getValue().optional("write");
+            if (written != null && theirs != null && CaptureOptions.isSameFile(theirs, written)) {
+                belongsTo(other.getKey(), "file", written.place());
+                return;
+            }
+        }
+    }
+
+    /** No two ports share a socket or an interface. */
     private void checkOwn(final PortSpec port, final KeyValues keys, final Map<Object, PortSpec> users) {
         final boolean isSocket = port.kind() instanceof PortSpec.VhostUser;
-        final boolean isCapture = port.kind() instanceof PortSpec.Pcap;
-        final SpecText written = keys.optional(isSocket ? "path" : isCapture ? "write" : "ifname");
-        if (written == null || written.text().indexOf('\0') >= 0) {
+        final SpecText given = keys.optional(isSocket ? "path" : "ifname");
+        if (given == null || given.text().indexOf('\0') >= 0) {
             return;
         }
-        final Object own =
-                isSocket || isCapture ? Path.of(written.text()).toAbsolutePath().normalize() : written.text();
+        final Object own = isSocket ? Path.of(given.text()).toAbsolutePath().normalize() : given.text();
         final PortSpec rival = users.putIfAbsent(own, port);
         if (rival != null) {
-            mistakes.add(
-                    written.place(),
-                    "this " + (isSocket ? "socket" : isCapture ? "file" : "interface") + " already belongs to port '"
-                            + rival.id() + "', at " + rival.place() + "; each port needs its own");
+            belongsTo(rival, isSocket ? "socket" : "interface", given.place());
         }
+    }
+
+    private void belongsTo(final PortSpec rival, final String what, final Place place) {
+        mistakes.add(
+                place,
+                "this " + what + " already belongs to port '" + rival.id() + "', at " + rival.place()
+                        + "; each port needs its own");
     }
 
     private List<MiddleboxSpec> middleboxes() {

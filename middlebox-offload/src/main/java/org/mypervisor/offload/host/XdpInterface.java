@@ -5,6 +5,7 @@ import static org.mypervisor.vhostuser.Libc.LIBC;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import jnr.constants.platform.Errno;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.virtqueue.RunningQueue;
@@ -27,6 +28,11 @@ public final class XdpInterface extends HostInterface {
 
     /** Ethernet header and one tag, which the kernel allows for on top of the MTU. */
     private static final int FRAME_HEADERS = 18;
+
+    /** A socket that was closed lets go of its queue a little later, when the kernel gets to it. */
+    private static final long RELEASE_NANOS = 500_000_000;
+
+    private static final long RETRY_NANOS = 10_000_000;
 
     private final int firstQueue;
     private final int queues;
@@ -179,7 +185,7 @@ public final class XdpInterface extends HostInterface {
                     case ALWAYS -> XdpSocket.XDP_COPY;
                     case NEVER -> XdpSocket.XDP_ZEROCOPY;
                 };
-        final int errno = socket.bind(index, queue, mode);
+        final int errno = bindOnceFree(socket, index, queue, mode);
         if (errno == 0) {
             return;
         }
@@ -195,6 +201,16 @@ public final class XdpInterface extends HostInterface {
                         ? "its driver " + NetDevice.driver(name()) + " has no zero-copy (" + why
                                 + "); take mode=auto or mode=copy"
                         : "queue " + queue + " cannot be bound to: " + why);
+    }
+
+    private static int bindOnceFree(final XdpSocket socket, final int index, final int queue, final int mode) {
+        final long begin = System.nanoTime();
+        int errno = socket.bind(index, queue, mode);
+        while (errno == Errno.EBUSY.intValue() && System.nanoTime() - begin < RELEASE_NANOS) {
+            LockSupport.parkNanos(RETRY_NANOS);
+            errno = socket.bind(index, queue, mode);
+        }
+        return errno;
     }
 
     private void remarkOtherQueues(final List<String> found) {

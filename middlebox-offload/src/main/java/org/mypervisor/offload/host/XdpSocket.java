@@ -17,8 +17,8 @@ import org.mypervisor.virtqueue.RawMemory;
  * @see <a href="https://docs.kernel.org/networking/af_xdp.html">the kernel's documentation</a>
  */
 final class XdpSocket {
-    static final int RECEIVE_FRAMES = 2048;
-    static final int SEND_FRAMES = 1024;
+    static final int RECEIVE_FRAMES = XdpRings.RECEIVE_SIZE;
+    static final int SEND_FRAMES = XdpRings.SEND_SIZE;
 
     /** Two frames a page, or one. The kernel leaves room for headers in front of what it receives. */
     private static final int SMALL_FRAME = 2048;
@@ -36,7 +36,6 @@ final class XdpSocket {
     static final int ADDRESS_OFFSET = 0;
 
     static final int LENGTH_OFFSET = 8;
-    private static final int DESCRIPTOR_SIZE = 16;
 
     private static final int AF_XDP = 44;
     private static final int SOCK_RAW = 3;
@@ -48,21 +47,11 @@ final class XdpSocket {
     private static final int SEND_BUFFER = 16 << 20;
 
     private static final int SOL_XDP = 283;
-    private static final int XDP_MMAP_OFFSETS = 1;
-    private static final int XDP_RX_RING = 2;
-    private static final int XDP_TX_RING = 3;
     private static final int XDP_UMEM_REG = 4;
-    private static final int XDP_UMEM_FILL_RING = 5;
-    private static final int XDP_UMEM_COMPLETION_RING = 6;
     private static final int XDP_STATISTICS = 7;
     private static final int XDP_OPTIONS = 8;
 
     private static final int XDP_OPTIONS_ZEROCOPY = 1;
-
-    /** struct xdp_mmap_offsets { struct xdp_ring_offset rx, tx, fr, cr; }, each of four u64. */
-    private static final int RING_OFFSETS_SIZE = 32;
-
-    private static final int DESC_OFFSET = 16;
 
     /** struct xdp_umem_reg { u64 addr, len; u32 chunk_size, headroom, flags, tx_metadata_len; } */
     private static final int UMEM_REG_SIZE = 32;
@@ -82,35 +71,9 @@ final class XdpSocket {
     static final int XDP_ZEROCOPY = 4;
     private static final int XDP_USE_NEED_WAKEUP = 8;
 
-    /** The rings, in the order of struct xdp_mmap_offsets, with the offset by which each is mapped. */
-    private enum Ring {
-        RECEIVE(XDP_RX_RING, 0, RECEIVE_FRAMES, DESCRIPTOR_SIZE),
-        SEND(XDP_TX_RING, 0x8000_0000L, SEND_FRAMES, DESCRIPTOR_SIZE),
-        FILL(XDP_UMEM_FILL_RING, 0x1_0000_0000L, RECEIVE_FRAMES, Long.BYTES),
-        COMPLETION(XDP_UMEM_COMPLETION_RING, 0x1_8000_0000L, SEND_FRAMES, Long.BYTES);
-
-        private final int option;
-        private final long mapOffset;
-        private final int size;
-        private final int entrySize;
-
-        Ring(final int option, final long mapOffset, final int size, final int entrySize) {
-            this.option = option;
-            this.mapOffset = mapOffset;
-            this.size = size;
-            this.entrySize = entrySize;
-        }
-
-        private boolean isProduced() {
-            return this == FILL || this == SEND;
-        }
-    }
-
     private final int frameSize;
     private final int fd;
-    private final long[] maps = new long[Ring.values().length];
-    private final long[] mapSizes = new long[maps.length];
-    private final XdpRing[] rings = new XdpRing[maps.length];
+    private final XdpRings rings = new XdpRings(this);
     private long memory;
     private long missed;
 
@@ -169,18 +132,7 @@ final class XdpSocket {
         }
         memory = frames.address();
         register();
-        for (final Ring ring : Ring.values()) {
-            setSize(ring);
-        }
-        final long offsets = RawMemory.allocate(rings.length * RING_OFFSETS_SIZE);
-        try {
-            get(XDP_MMAP_OFFSETS, offsets, rings.length * RING_OFFSETS_SIZE);
-            for (final Ring ring : Ring.values()) {
-                map(ring, offsets + ring.ordinal() * RING_OFFSETS_SIZE);
-            }
-        } finally {
-            RawMemory.free(offsets, rings.length * RING_OFFSETS_SIZE);
-        }
+        rings.map();
         final XdpRing fill = fillRing();
         for (int i = 0; i < RECEIVE_FRAMES; i++) {
             RawMemory.putLe64(fill.entry(0), (long) i * frameSize);
@@ -211,31 +163,16 @@ final class XdpSocket {
         }
     }
 
-    private void setSize(final Ring ring) throws XdpRefusedException {
-        final long size = RawMemory.allocate(Integer.BYTES);
-        RawMemory.putLe32(size, ring.size);
-        final int result = LIBC.setsockopt(fd, SOL_XDP, ring.option, size, Integer.BYTES);
-        RawMemory.free(size, Integer.BYTES);
-        if (result != 0) {
-            throw new XdpRefusedException("no " + ring + " ring of " + ring.size + " entries: " + Libc.lastError());
-        }
+    /** A number as an option; returns 0 unless the kernel refuses. */
+    int set(final int option, final int value) {
+        final long number = RawMemory.allocate(Integer.BYTES);
+        RawMemory.putLe32(number, value);
+        final int result = LIBC.setsockopt(fd, SOL_XDP, option, number, Integer.BYTES);
+        RawMemory.free(number, Integer.BYTES);
+        return result;
     }
 
-    private void map(final Ring ring, final long offsets) throws XdpRefusedException {
-        final int i = ring.ordinal();
-        mapSizes[i] = RawMemory.le64(offsets + DESC_OFFSET) + (long) ring.size * ring.entrySize;
-        final Pointer map = LIBC.mmap(
-                null, mapSizes[i], Libc.PROT_READ_WRITE, Libc.MAP_SHARED | Libc.MAP_POPULATE, fd, ring.mapOffset);
-        if (map == null || map.address() == -1) {
-            throw new XdpRefusedException("mmap of the " + ring + " ring: " + Libc.lastError());
-        }
-        maps[i] = map.address();
-        rings[i] = ring.isProduced()
-                ? XdpRing.produced(maps[i], offsets, ring.size, ring.entrySize)
-                : XdpRing.consumed(maps[i], offsets, ring.size, ring.entrySize);
-    }
-
-    private void get(final int option, final long value, final int size) throws XdpRefusedException {
+    void get(final int option, final long value, final int size) throws XdpRefusedException {
         final long length = RawMemory.allocate(Integer.BYTES);
         RawMemory.putLe32(length, size);
         final int result = LIBC.getsockopt(fd, SOL_XDP, option, value, length);
@@ -293,19 +230,19 @@ final class XdpSocket {
     }
 
     XdpRing receiveRing() {
-        return rings[Ring.RECEIVE.ordinal()];
+        return rings.receive();
     }
 
     XdpRing sendRing() {
-        return rings[Ring.SEND.ordinal()];
+        return rings.send();
     }
 
     XdpRing fillRing() {
-        return rings[Ring.FILL.ordinal()];
+        return rings.fill();
     }
 
     XdpRing completionRing() {
-        return rings[Ring.COMPLETION.ordinal()];
+        return rings.completion();
     }
 
     /** Frames that found no memory to be received into, or no entry in the ring, since the last call. */
@@ -327,11 +264,7 @@ final class XdpSocket {
 
     /** Nobody uses it any more. */
     void close() {
-        for (int i = 0; i < maps.length; i++) {
-            if (maps[i] != 0) {
-                LIBC.munmap(maps[i], mapSizes[i]);
-            }
-        }
+        rings.close();
         LIBC.close(fd);
         if (memory != 0) {
             LIBC.munmap(memory, memorySize());

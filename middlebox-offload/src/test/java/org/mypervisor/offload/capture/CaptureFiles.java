@@ -118,6 +118,39 @@ public final class CaptureFiles {
         to.put(new byte[padded - frame.bytes.length]).putInt(32 + padded);
     }
 
+    /** A block of which only the body is given. */
+    static void block(final ByteBuffer to, final int type, final Blocks body) {
+        final int begin = to.position();
+        to.putInt(type).putInt(0);
+        body.put(to);
+        final int total = to.position() - begin + 4;
+        to.putInt(total).putInt(begin + 4, total);
+    }
+
+    static void option(final ByteBuffer to, final int code, final byte... value) {
+        to.putShort((short) code).putShort((short) value.length).put(value);
+        to.put(new byte[(value.length + 3) / 4 * 4 - value.length]);
+    }
+
+    /** One of Ethernet with these options, whose end is not said. */
+    static void interfaceBlock(final ByteBuffer to, final Blocks options) {
+        block(
+                to,
+                1,
+                body -> options.put(body.putInt(to.order() == ByteOrder.BIG_ENDIAN ? 1 << 16 : 1)
+                        .putInt(0)));
+    }
+
+    /** A frame of interface 0 with these options behind it. */
+    static void enhancedPacket(final ByteBuffer to, final long ticks, final Frame frame, final Blocks options) {
+        block(to, 6, body -> {
+            body.putInt(0).putInt((int) (ticks >>> 32)).putInt((int) ticks);
+            body.putInt(frame.bytes.length).putInt(frame.originalLength).put(frame.bytes);
+            body.put(new byte[(frame.bytes.length + 3) / 4 * 4 - frame.bytes.length]);
+            options.put(body);
+        });
+    }
+
     static void otherBlock(final ByteBuffer to, final int type, final int words) {
         to.putInt(type).putInt(12 + 4 * words).put(new byte[4 * words]).putInt(12 + 4 * words);
     }

@@ -107,6 +107,111 @@ class CaptureReaderTest {
         assertEquals(0, nanosOf(0xff, 1L << 61));
     }
 
+    @Test
+    void shouldKeepEveryNanosecond() throws IOException {
+        final Frame odd = new Frame(1_700_000_000_123_456_789L, new byte[60], 60);
+        final Frame last = new Frame(4_294_967_295_999_999_999L, new byte[60], 60);
+        for (final CaptureFiles.Kind kind : CaptureFiles.Kind.values()) {
+            if (!kind.name().contains("MICRO")) {
+                assertEquals(List.of(text(odd), text(last)), read(kind.write(List.of(odd, last))));
+            }
+        }
+    }
+
+    /** Of seconds, with a sign, in 64 bits; of another length it is not one. */
+    @Test
+    void shouldAddTheOffsetOfAnInterface() throws IOException {
+        assertEquals(1_000_000_001L, nanosWith(1_000_001_000_000_001L, offset(ByteOrder.LITTLE_ENDIAN, -1_000_000)));
+        assertEquals(3_600_000_000_005L, nanosWith(5, offset(ByteOrder.LITTLE_ENDIAN, 3600)));
+        assertEquals(4_294_967_295_000_000_000L, nanosWith(0, offset(ByteOrder.LITTLE_ENDIAN, 0xffff_ffffL)));
+        assertEquals(5, nanosWith(5, new byte[] {16, 14, 0, 0}));
+        expect(withOffset(0, offset(ByteOrder.LITTLE_ENDIAN, -1)), "block 3", "1970 to 2106");
+        expect(withOffset(0, offset(ByteOrder.LITTLE_ENDIAN, 1L << 32)), "block 3", "1970 to 2106");
+        expect(withOffset(0, offset(ByteOrder.LITTLE_ENDIAN, Long.MAX_VALUE)), "block 3", "1970 to 2106");
+        expect(withOffset(0, offset(ByteOrder.LITTLE_ENDIAN, Long.MIN_VALUE)), "block 3", "1970 to 2106");
+    }
+
+    private static byte[] offset(final ByteOrder order, final long seconds) {
+        return ByteBuffer.allocate(Long.BYTES).order(order).putLong(seconds).array();
+    }
+
+    private static byte[] withOffset(final long nanos, final byte[] offset) {
+        return CaptureFiles.of(ByteOrder.LITTLE_ENDIAN, to -> {
+            CaptureFiles.section(to);
+            CaptureFiles.interfaceBlock(to, options -> {
+                CaptureFiles.option(options, 9, (byte) 9);
+                CaptureFiles.option(options, 14, offset);
+            });
+            CaptureFiles.enhancedPacket(to, 0, nanos, SHORT);
+        });
+    }
+
+    private static long nanosWith(final long nanos, final byte[] offset) throws IOException {
+        return Long.parseLong(read(withOffset(nanos, offset)).get(0).split(" ")[0]);
+    }
+
+    /** A comment may be as long as an option can be; what comes behind it counts. */
+    @Test
+    void shouldSkipLongOptionsAndReadThoseBehindThem() throws IOException {
+        final byte[] file = CaptureFiles.of(ByteOrder.BIG_ENDIAN, to -> {
+            CaptureFiles.section(to);
+            CaptureFiles.interfaceBlock(to, options -> {
+                CaptureFiles.option(options, 1, new byte[40_000]);
+                CaptureFiles.option(options, 1, new byte[65_535]);
+                CaptureFiles.option(options, 9, (byte) 9);
+                CaptureFiles.option(options, 0);
+                options.putInt(-1);
+            });
+            CaptureFiles.enhancedPacket(to, TIME, SHORT, options -> {
+                CaptureFiles.option(options, 1, new byte[65_535]);
+                CaptureFiles.option(options, 2, new byte[] {0, 0, 0, 1});
+                CaptureFiles.option(options, 4, new byte[8]);
+            });
+            CaptureFiles.enhancedPacket(to, 0, TIME, CUT);
+        });
+        assertEquals(List.of(text(SHORT), text(new Frame(TIME, CUT.bytes(), CUT.originalLength()))), read(file));
+    }
+
+    /** Whoever writes the file tells it of all frames of an interface, or of each frame. */
+    @Test
+    void shouldRefuseFramesThatEndWithACheckSequence() throws IOException {
+        final CaptureFiles.Blocks sequence = options -> CaptureFiles.option(options, 13, (byte) 32);
+        final byte[] none = CaptureFiles.of(ByteOrder.LITTLE_ENDIAN, to -> {
+            CaptureFiles.section(to);
+            CaptureFiles.interfaceBlock(to, options -> CaptureFiles.option(options, 13, (byte) 0));
+            CaptureFiles.interfaceBlock(to, sequence);
+            CaptureFiles.enhancedPacket(to, 0, 1, SHORT);
+        });
+        assertEquals(List.of(text(1000, SHORT.bytes(), 5)), read(none), "no frame has any");
+        for (final CaptureFiles.Blocks frame : List.<CaptureFiles.Blocks>of(
+                to -> CaptureFiles.enhancedPacket(to, 0, 1, SHORT),
+                to -> CaptureFiles.obsoletePacket(to, 0, 1, SHORT),
+                to -> CaptureFiles.simplePacket(to, SHORT.bytes(), 5))) {
+            expect(
+                    CaptureFiles.of(ByteOrder.BIG_ENDIAN, to -> {
+                        CaptureFiles.section(to);
+                        CaptureFiles.interfaceBlock(to, sequence);
+                        frame.put(to);
+                    }),
+                    "block 3",
+                    "check sequence",
+                    "editcap");
+        }
+        expect(
+                CaptureFiles.of(ByteOrder.BIG_ENDIAN, to -> {
+                    CaptureFiles.section(to);
+                    CaptureFiles.interfaceBlock(to, 1, 0, 9);
+                    CaptureFiles.enhancedPacket(
+                            to,
+                            1,
+                            SHORT,
+                            options -> CaptureFiles.option(options, 2, new byte[] {0, 0, 0, (byte) 0x80}));
+                }),
+                "block 3 at byte 60",
+                "check sequence",
+                "editcap");
+    }
+
     private static long nanosOf(final int resolution, final double ticks) throws IOException {
         final long unsigned = ticks < 0x1p63 ? (long) ticks : (long) (ticks - 0x1p63) + Long.MIN_VALUE;
         // The largest double below 2^64 is not all ones.
@@ -169,15 +274,20 @@ class CaptureReaderTest {
                 "ends at byte 52",
                 "cut short");
         expect(Arrays.copyOf(whole, whole.length - 1), "record 2 at byte 45", "60 more bytes are needed at byte 61");
-        expect(pcap(second + 8, 2001), "record 2 at byte 45", "2001 bytes", "snapshot length is 2000");
         expect(pcap(second + 12, 59), "record 2 at byte 45", "60 bytes of a frame that had 59", "damaged");
-        expect(pcap(first + 8, -1), "record 1 at byte 24", "4294967295 bytes", "damaged", "tcpdump -r f");
-        expect(pcap(first + 8, 65_590), "record 1 at byte 24", "65590 bytes; no port takes more than 65589");
+        expect(pcap(first + 8, -1), "record 1 at byte 24", "4294967295 bytes; no port");
         expect(
-                CaptureFiles.pcap(ByteOrder.BIG_ENDIAN, false, 59, List.of(SHORT, CUT)),
-                "record 2 at byte 45",
-                "60 bytes",
-                "snapshot length is 59");
+                pcap(first + 8, 65_590),
+                "record 1 at byte 24: a frame of 65590 bytes; no port takes more than 65589; cut",
+                "'editcap -s 65589'");
+    }
+
+    /** dpkt writes 1,500 as the snapshot length of frames of 1,514 bytes. */
+    @Test
+    void shouldReadFramesThatAreLongerThanTheSnapshotLength() throws IOException {
+        final List<Frame> frames = List.of(SHORT, CUT);
+        assertEquals(List.of(text(SHORT), text(CUT)), read(CaptureFiles.pcap(ByteOrder.BIG_ENDIAN, false, 59, frames)));
+        assertEquals(List.of(text(SHORT), text(CUT)), read(CaptureFiles.pcapng(ByteOrder.BIG_ENDIAN, 59, frames)));
     }
 
     private static byte[] pcapng(final Consumer<ByteBuffer> more) {
@@ -212,13 +322,14 @@ class CaptureReaderTest {
         expect(block(6, 32, -1, 0, 0, 0, 0, 32), third, "interface 4294967295");
         expect(block(6, 32, 0, 0, 0, 4, 4, 32), third, "4 bytes in a block with room for 0");
         expect(block(6, 32, 0, 0, 0, -4, -4, 32), third, "4294967292 bytes; no port");
-        expect(block(6, 32, 0, 0, 0, 101, 101, 32), third, "snapshot length is 100");
+        expect(block(6, 32, 0, 0, 0, 101, 101, 32), third, "101 bytes in a block with room for 0");
         expect(block(6, 32, 0, 0, 0, 1, 0, 32), third, "1 bytes of a frame that had 0");
         expect(block(6, 32, 0, -1, -1, 0, 0, 32), third, "1970 to 2106");
         expect(block(2, 32, 9, 0, 0, 0, 0, 32), third, "interface 9");
         expect(block(3, 16, 60, 16), third, "60 bytes in a block with room for 0");
         expect(block(1, 24, 1, 0, 0x10009, 24), third, "option 9 of 1 bytes, of which there are 0");
         expect(block(1, 24, 1, 0, 0x7fff0009, 24), third, "option 9 of 32767 bytes, of which there are 0");
+        expect(block(6, 36, 0, 0, 0, 0, 0, 0x40002, 36), third, "option 2 of 4 bytes, of which there are 0");
         expect(block(0x0a0d0d0a, 28, 0x12345678, 1, -1, -1, 28), third, "byte order");
         expect(block(0x0a0d0d0a, 28, 0x1a2b3c4d, 2, -1, -1, 28), third, "version 2", "editcap");
         expect(block(0x0a0d0d0a, 12, 0x1a2b3c4d, 12), third, "block length of 12");

@@ -103,6 +103,9 @@ class PortSpecTest {
                 "id=a,type=pcap,read=f,rate=0 | 28 | 'rate' is a number from 1 to 100000000, not '0'",
                 "id=a,type=pcap,read=f,loop=0 | 28 | 'loop' is a number from 1 to 999999999, not '0'",
                 "id=a,type=pcap,write=f,size=1T | 29 | 'size' is a number of bytes, such as 100000, 500K, 100M or 2G, not '1T'",
+                "id=a,type=pcap,write=f,size=0 | 29 | 'size' is a number of bytes, such as 100000, 500K, 100M or 2G, not '0'",
+                "id=a,type=pcap,write=f,size=9223372036854775808 | 29 | 'size' is at most 9223372036854775807 bytes, not '9223372036854775808'",
+                "id=a,type=pcap,write=f,size=8589934592G | 29 | 'size' is at most 9223372036854775807 bytes, not '8589934592G'",
                 "id=a,type=pcap,write=f,seconds=0 | 32 | 'seconds' is a number from 1 to 31536000, not '0'",
                 "id=a,type=pcap,read=f,write=./f | 29 | this is the file that is replayed; write another one",
                 "id=a,path=b,type=vhostuser | 18 | there is no port type 'vhostuser'; supported: vhost-user, tap, af_packet, af_xdp, pcap, null; did you mean 'vhost-user'?",
@@ -159,6 +162,11 @@ class PortSpecTest {
         assertEquals(3L << 30, limits("size=3G").bytes());
         assertEquals(100L << 20, limits("size=100M").bytes());
         assertEquals(500L << 10, limits("size=500K").bytes());
+        assertEquals(Long.MAX_VALUE, limits("size=9223372036854775807").bytes());
+        assertEquals(8_589_934_591L << 30, limits("size=8589934591G").bytes());
+        final String printed = port("id=a,type=pcap,write=f,size=2G").text();
+        assertTrue(printed.contains(",size=2147483648,"), printed);
+        assertEquals(printed, port(printed).text());
         assertEquals(
                 "id=a,type=null,queues=2,offloads=on,wait=1",
                 port("id=a,type=null,queues=2").text());
@@ -198,6 +206,35 @@ class PortSpecTest {
                         .port("id=a,type=pcap,write=f")
                         .port("id=b,type=pcap,write=./f")
                         .mistakes());
+    }
+
+    @Test
+    void shouldNotLetTwoPortsWriteOneFileOfTwoNames(@TempDir final Path folder) throws IOException {
+        final Path there = Files.createFile(folder.resolve("there"));
+        final Path hardLink = Files.createLink(folder.resolve("hard"), there);
+        final Path absent = folder.resolve("absent");
+        final Path link = Files.createSymbolicLink(folder.resolve("link"), Path.of("chain"));
+        Files.createSymbolicLink(folder.resolve("chain"), absent);
+        final Path sameFolder = Files.createSymbolicLink(folder.resolve("same"), folder);
+        for (final List<Path> names : List.of(
+                List.of(there, hardLink),
+                List.of(absent, link),
+                List.of(link, absent),
+                List.of(absent, sameFolder.resolve("absent")),
+                List.of(there, sameFolder.resolve("../" + folder.getFileName() + "/hard")))) {
+            assertEquals(
+                    List.of(
+                            "--port:2:22: this file already belongs to port 'a', at --port:1:4; each port needs its own"),
+                    new Loading()
+                            .port("id=a,type=pcap,write=" + names.get(0))
+                            .port("id=b,type=pcap,write=" + names.get(1))
+                            .mistakes());
+        }
+        final Topology two = new Loading()
+                .port("id=a,type=pcap,write=" + there)
+                .port("id=b,type=pcap,write=" + absent)
+                .load();
+        assertEquals(2, two.ports().size());
     }
 
     @Test

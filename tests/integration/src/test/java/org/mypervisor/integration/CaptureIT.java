@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -143,6 +144,50 @@ final class CaptureIT {
         refused("its folder is not there", batch("in", file("no/out").toString()));
         assertTrue(Files.notExists(file("out")));
         refused("--exit-when-done: no port comes to an end", "--port", "id=a,type=null", "--exit-when-done");
+    }
+
+    /** Root may read everything, unless it lacks these capabilities. */
+    @Test
+    void shouldSayWhyAFileCannotBeRead() throws IOException {
+        assumeTrue("root".equals(System.getProperty("user.name")), "to give files away needs root");
+        writeCapture("in", 10, false);
+        Shell.must("chmod 600 " + file("in"));
+        Shell.must("chown 12345 " + file("in"));
+        final List<String> command =
+                new ArrayList<>(List.of("setpriv", "--bounding-set", "-dac_override,-dac_read_search"));
+        command.addAll(List.of("--inh-caps", "-dac_override,-dac_read_search"));
+        command.addAll(List.of(BackendProcess.launcher().toString(), "run"));
+        command.addAll(List.of(batch("in", file("out").toString())));
+        final Shell.Result result = Shell.run(command);
+        assertEquals(2, result.status(), result.output());
+        assertTrue(
+                result.output().contains("capture " + file("in") + ": cannot be read: permission denied\n"),
+                result.output());
+    }
+
+    /** A FIFO whose reader stands still, at the end of the process. */
+    @Test
+    void shouldEndSoonAfterSigtermThoughItsFileStandsStill() throws IOException, InterruptedException {
+        writeCapture("in", 1000, false);
+        Shell.must("mkfifo " + file("out"));
+        try (RandomAccessFile neverRead = new RandomAccessFile(file("out").toFile(), "rw");
+                BackendProcess backend = BackendProcess.start(
+                        folder,
+                        "--port",
+                        "id=in,type=pcap,read=" + file("in") + ",rate=20000,loop=forever",
+                        "--port",
+                        "id=out,type=pcap,write=" + file("out"),
+                        "--path",
+                        "in -> out")) {
+            backend.awaitControl();
+            Waiting.until("frames go", Duration.ofSeconds(20), () -> sent(backend) > 5000);
+            backend.stop();
+            assertTrue(neverRead.getFD().valid());
+            final String log = backend.log();
+            assertEquals(1, log.lines().filter(line -> line.contains("ERROR")).count(), log);
+            assertTrue(log.contains("it did not take all within 5 s; "), log);
+            assertTrue(log.contains(" frames are missed"), log);
+        }
     }
 
     /** Runs a replay without end into a file, ends it, and returns how many whole frames the file has. */

@@ -1,12 +1,14 @@
 package org.mypervisor.integration;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -97,6 +99,33 @@ final class NetTool {
         must(from, "udp-send", to, "" + port, "" + flows, "" + count, "" + length, "" + pauseMicros);
     }
 
+    /** Sends frames as they are, one behind the other. */
+    void sendFrames(final NetNamespace from, final String device, final List<WireFrame> frames)
+            throws IOException, InterruptedException {
+        try (Running sender = start(from, "frames-send", device)) {
+            for (final WireFrame frame : frames) {
+                sender.write(frame.toHex() + "\n");
+            }
+            sender.finish();
+        }
+    }
+
+    /** Receives frames until {@link #frames}. */
+    Running frameReceiver(final NetNamespace namespace, final String device, final int wanted) throws IOException {
+        final Running receiver = start(namespace, "frames-recv", device, Integer.toString(wanted));
+        assertEquals("ready", receiver.readLine());
+        return receiver;
+    }
+
+    /** All that arrived. */
+    static List<WireFrame> frames(final Running receiver) throws IOException {
+        final List<WireFrame> arrived = new ArrayList<>();
+        for (String line = receiver.readLine(); !line.equals("."); line = receiver.readLine()) {
+            arrived.add(WireFrame.fromHex(line));
+        }
+        return arrived;
+    }
+
     /** The program while it runs. */
     static final class Running implements AutoCloseable {
         private final Process process;
@@ -114,6 +143,13 @@ final class NetTool {
         void write(final String line) throws IOException {
             process.getOutputStream().write(line.getBytes(StandardCharsets.US_ASCII));
             process.getOutputStream().flush();
+        }
+
+        /** There is nothing more for it to read; it must end, and well. */
+        void finish() throws IOException, InterruptedException {
+            process.getOutputStream().close();
+            assertTrue(process.waitFor(10, TimeUnit.SECONDS), "it does not end");
+            assertEquals(0, process.exitValue());
         }
 
         boolean isRunning() {
