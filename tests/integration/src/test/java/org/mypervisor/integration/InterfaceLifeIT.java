@@ -272,7 +272,9 @@ final class InterfaceLifeIT {
         try {
             start("id=t,type=af_xdp,mode=zero-copy,ifname=" + nic);
         } catch (final AssertionError e) {
-            assumeFalse(e.getMessage().contains("has no zero-copy"), "-Dxdp.nic=" + nic + ": " + e.getMessage().strip());
+            assumeFalse(
+                    e.getMessage().contains("has no zero-copy"),
+                    "-Dxdp.nic=" + nic + ": " + e.getMessage().strip());
             throw e;
         }
         backend.awaitUp("t");
