@@ -4,8 +4,9 @@
 # install.sh [--with-testpmd] [--with-experiment] [--with-peers] [--check]
 #
 #   --with-testpmd      DPDK's testpmd too, which the tests and the benchmark need and the demo does not
-#   --with-experiment   nginx and wrk too, which experiment and tests need; nginx is not started as a service of this machine
-#   --with-peers        OVS-DPDK, DPDK's headers and drivers too, which the scripts in tests/bench need; the switch is not started
+#   --with-experiment   nginx, wrk and tcpdump too, which experiment and tests need; nginx is not started as a service of this machine
+#   --with-peers        OVS-DPDK, DPDK's headers and drivers, and tcpreplay too, which the scripts in tests/bench need; the switch is not
+#                       started
 #   --check             installs nothing; prints what is missing
 #
 # Installs as root only; for others it prints the command to run and ends with status 1. It does nothing when nothing is
@@ -60,9 +61,11 @@ find_missing() {
         have nginx || missing+=(nginx-light)
         have wrk || missing+=(wrk)
         have ping || missing+=(iputils-ping)
+        have tcpdump || missing+=(tcpdump)
     fi
     if [[ $peers == yes ]]; then
         have curl || missing+=(curl)
+        have tcpreplay || missing+=(tcpreplay)
         have pkg-config || missing+=(pkg-config)
         pkg-config --exists libdpdk 2> /dev/null || missing+=(libdpdk-dev)
         [[ -x /usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk ]] || missing+=(openvswitch-switch-dpdk)

@@ -63,7 +63,8 @@ add_up() {
         aside=$((aside + $(attribute skipped "$line")))
         while IFS= read -r line; do
             reasons+=("$(basename "$report" .xml | sed 's/^TEST-//'): $line")
-        done < <(sed -n 's/.*<skipped message="\([^"]*\)".*/\1/p' "$report")
+        done < <(sed -n -e 's/.*<skipped message="\([^"]*\)".*/\1/p' \
+            -e 's/.*<skipped[^>]*><!\[CDATA\[\(.*: Assumption failed: \)\{0,1\}\(.*\)/\2/p' "$report" | sed 's/]]><.*//')
     done < <(find "$ROOT" -path '*-reports/TEST-*.xml')
     # A build that broke without a failed test has failed all the same.
     (($1 == 0 || bad > 0)) || bad=1

@@ -19,7 +19,7 @@ set -euo pipefail
 case ${1:-} in --help | -h) usage; exit ;; esac
 rounds=${1:-5} seconds=${2:-4}
 ((EUID == 0)) || die "only root can make network namespaces"
-command -v tcpreplay > /dev/null || die "tcpreplay is missing; apt-get install tcpreplay"
+command -v tcpreplay > /dev/null || die "tcpreplay is missing; run $SCRIPTS/install.sh --with-peers"
 [[ -x $MYPERVISOR ]] || die "$MYPERVISOR is not there; build it with mvn -q -DskipTests package"
 
 begin_work
