@@ -526,15 +526,19 @@ send() { # send ARRANGEMENT TRAFFIC PACED FRAME_BYTES DENIED_SHARE SECONDS
     esac
 }
 
-# problem_of PACED: why the run in $WORK/result should be repeated, if it should: paced frames are missing, or a machine that had
+# problem_of TRAFFIC PACED: why the run in $WORK/result should be repeated, if it should: paced frames are missing, their sender was
+# held up, so that they were not sent at their rate, or a machine that had
 # been quiet did something else meanwhile: CPU time that is neither the arrangement's nor the kernel's for its traffic.
 problem_of() {
-    jq -r --arg paced "$1" --argjson quiet "$quiet" --argjson cpus "$(nproc)" '
+    local asked=0
+    [[ $1 != udp || $2 == fast ]] || asked=$(frames_a_second "$2")
+    jq -r --arg paced "$2" --argjson asked "$asked" --argjson quiet "$quiet" --argjson cpus "$(nproc)" '
         .cpu_s as $c | ($c.system - ($c.qemu // 0) - ($c.mypervisor // 0) - ($c.echo // 0) - $c.endpoints - ($c.softirq // 0)) as $other
         | if ($paced | startswith("paced")) and .sent != null and .delivered < .sent - (.sent_denied // 0)
           then "\(.delivered) of \(.sent - (.sent_denied // 0)) paced frames arrived"
           elif .beside and .beside.delivered < .beside.sent - .beside.sent_denied
           then "\(.beside.delivered) of \(.beside.sent - .beside.sent_denied) paced frames of the baseline arrived"
+          elif $asked > 0 and .sent < 0.95 * $asked * .seconds then "\(.sent / .seconds | round) frames/s were sent instead of \($asked)"
           elif $quiet and $other > 0.15 * $cpus * .seconds then "busy with something else for \($other * 1000 | round) ms"
           else empty end' "$WORK/result"
 }
@@ -556,7 +560,7 @@ measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
             interrupts_before=$after
         fi
         [[ $traffic != http ]] || http=$(wrk_json) || { cat "$WORK/wrk" >&2; die "$name: no answers over HTTP (wrk's output is above)"; }
-        problem=$(problem_of "$paced")
+        problem=$(problem_of "$traffic" "$paced")
         [[ -n $problem ]] || break
         ((try == 3)) || progress "$name, chain of $chain, $traffic: $problem; once more"
     done

@@ -11,6 +11,9 @@ public enum Policy {
     FILTER("filter"),
     FILTER_WIRE("filter+wire");
 
+    /** How long a guest stays awake after a frame: its timers and its host's polling; 10 ms fits as well, 100 us does not. */
+    private static final double AWAKE_S = 0.001;
+
     private final String word;
 
     Policy(final String word) {
@@ -33,7 +36,23 @@ public enum Policy {
                 allowed,
                 load.frameBytes() * (atOnce ? allowed : guestFrames(load)),
                 wakeUps(atOnce ? 1 : guestFrames(load), load.packetsPerSecond(), wakeUpSpacingS),
-                load.chain() / load.packetsPerSecond());
+                awakeMiddleboxes(load) / load.packetsPerSecond());
+    }
+
+    /** Middleboxes at a moment that are not asleep. Behind the first one only allowed packets keep them awake. */
+    private double awakeMiddleboxes(final Load load) {
+        if (this == FILTER_WIRE) {
+            // The worker looks after all of them.
+            return load.chain();
+        }
+        final double others = awake(2 * load.allowedShare() * load.packetsPerSecond());
+        final double first = this == FILTER ? others : awake((1 + load.allowedShare()) * load.packetsPerSecond());
+        return first + (load.chain() - 1) * others;
+    }
+
+    /** The share of time that a guest is awake which so many frames a second enter or leave. */
+    private static double awake(final double framesPerSecond) {
+        return -Math.expm1(-AWAKE_S * framesPerSecond);
     }
 
     /** For each packet: those that come while somebody is awake need none, so in a second there are 1 / spacing at most. */

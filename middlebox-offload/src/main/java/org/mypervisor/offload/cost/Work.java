@@ -8,7 +8,7 @@ package org.mypervisor.offload.cost;
  * @param allowed times that it is carried on
  * @param bytes that are copied for it
  * @param wakeUps of whoever works for it and would otherwise sleep
- * @param middleboxSeconds that pass between it and the next one, for every middlebox
+ * @param middleboxSeconds that pass between it and the next one, for every middlebox that is awake
  */
 public record Work(double judged, double allowed, double bytes, double wakeUps, double middleboxSeconds) {
     /** @param wakeUpSpacingS as in {@link PolicyCost.Cpu} */

@@ -40,7 +40,8 @@ final class CostModelTest {
         final Prediction prediction =
                 MODEL.predict(Policy.FILTER, new Load(2000, 0.5, 100, 1)).orElseThrow();
         assertEquals(1000 / Math.cbrt(2), prediction.guestInterruptsPerThousandPackets(), 1e-9);
-        final double ns = 100 + 0.5 * 1000 + 2 * 100 * 1 + 1 * 5000 + 1_000_000 / 2000.0;
+        // 2,000 frames a second keep the guest awake for 1 - exp(-2) of the time.
+        final double ns = 100 + 0.5 * 1000 + 2 * 100 * 1 + 1 * 5000 + 1_000_000 * -Math.expm1(-2) / 2000.0;
         assertEquals(ns, prediction.cpuNsPerPacket(), 1e-9);
         assertEquals(ns * 2000 / 1e9, prediction.cpus(), 1e-12);
         assertEquals(List.of(), prediction.warnings());
@@ -65,9 +66,21 @@ final class CostModelTest {
         // Judged once, and by the two others if allowed; carried on by all three if allowed, or by one worker past all
         // of them.
         assertEquals(new Work(2.5, 0.75, 75, 1, 0.003), Work.of(Policy.FILTER_WIRE, load, 0));
-        assertEquals(new Work(2.5, 2.25, 450, 4.5, 0.003), Work.of(Policy.FILTER, load, 0));
-        assertEquals(new Work(2.5, 2.25, 475, 4.75, 0.003), Work.of(Policy.NONE, load, 0));
+        final double others = -Math.expm1(-1.5);
+        assertEquals(new Work(2.5, 2.25, 450, 4.5, 0.001 * (others + 2 * others)), Work.of(Policy.FILTER, load, 0));
+        assertEquals(
+                new Work(2.5, 2.25, 475, 4.75, 0.001 * (-Math.expm1(-1.75) + 2 * others)),
+                Work.of(Policy.NONE, load, 0));
         assertEquals(Work.of(Policy.NONE, load, 0), Work.of(Policy.TRADITIONAL, load, 0));
+    }
+
+    @Test
+    void shouldLetMiddleboxesSleepThatNoPacketReaches() {
+        final Load denied = new Load(5000, 1, 64, 4);
+        assertEquals(0, Work.of(Policy.FILTER, denied, 0).middleboxSeconds());
+        assertEquals(1 / 5000.0, Work.of(Policy.NONE, denied, 0).middleboxSeconds(), 1e-5);
+        assertEquals(
+                4 / 5000.0, Work.of(Policy.NONE, new Load(5000, 0, 64, 4), 0).middleboxSeconds(), 1e-5);
     }
 
     @Test

@@ -103,6 +103,14 @@ final class Results {
                 .toList();
     }
 
+    /** How often an arrangement was measured at a point. */
+    long rounds(final String arrangement, final Point point) {
+        return runs.stream()
+                .filter(run ->
+                        run.arrangement().equals(arrangement) && run.point().equals(point))
+                .count();
+    }
+
     OptionalDouble median(
             final String arrangement, final Optional<Point> point, final Function<Run, OptionalDouble> metric) {
         return Numbers.median(values(arrangement, point, metric));

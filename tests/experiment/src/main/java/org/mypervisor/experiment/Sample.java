@@ -19,10 +19,16 @@ record Sample(
     /** A run that lost more says nothing of what all of its packets cost. */
     private static final double LOSS = 0.02;
 
+    /** A sender that was held up more than this sent at another rate, on a machine that was busy with something else. */
+    private static final double HELD_UP = 0.05;
+
     private static final List<ToDoubleFunction<Point>> AXES =
             List.of(Point::chain, Point::deniedShare, Point::frameBytes, Point::rate);
 
-    /** All paced UDP that arrived; with offloads on, or off if there is more of that. */
+    /**
+     * All paced UDP that arrived, of what was measured more than once if anything was; with offloads on, or off if there is more
+     * of that.
+     */
     static List<Sample> of(final Results results, final List<String> notes) {
         final boolean offloads = results.points(Sample::isUsable).stream()
                         .mapToInt(point -> point.offloads() ? 1 : -1)
@@ -30,14 +36,26 @@ record Sample(
                 >= 0;
         final List<Sample> samples = new ArrayList<>();
         for (final Policy policy : Policy.values()) {
-            for (final Point point :
-                    results.points(policy.toString(), each -> isUsable(each) && each.offloads() == offloads)) {
+            final List<Point> points =
+                    results.points(policy.toString(), each -> isUsable(each) && each.offloads() == offloads);
+            final List<Point> repeated = points.stream()
+                    .filter(point -> results.rounds(policy.toString(), point) > 1)
+                    .toList();
+            if (!repeated.isEmpty() && repeated.size() < points.size()) {
+                notes.add(
+                        "%d combinations of %s are not used: they were measured once, when nothing tells a disturbance"
+                                .formatted(points.size() - repeated.size(), policy));
+            }
+            for (final Point point : repeated.isEmpty() ? points : repeated) {
                 final Sample sample = sample(results, policy, point);
                 if (results.median(policy.toString(), Optional.of(point), Run::lossShare)
                                 .orElse(0)
                         > LOSS) {
                     notes.add("left out, as more than %.0f %% got lost: %s, %s"
                             .formatted(100 * LOSS, policy, point.describe()));
+                } else if (sample.load().packetsPerSecond() < point.rate() * (1 - HELD_UP)) {
+                    notes.add("left out, as its sender was held up and sent %s packets/s: %s, %s"
+                            .formatted(Numbers.text(sample.load().packetsPerSecond()), policy, point.describe()));
                 } else if (sample.cpuNsPerPacket().orElse(1) <= 0) {
                     notes.add("left out, as it took no more CPU time than the end points by themselves: %s, %s"
                             .formatted(policy, point.describe()));

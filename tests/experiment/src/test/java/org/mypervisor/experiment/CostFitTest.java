@@ -84,6 +84,17 @@ final class CostFitTest {
     }
 
     @Test
+    void shouldLeaveOutWhatWasSentAtAnotherRateThanAskedFor() {
+        final List<String> notes = new java.util.ArrayList<>();
+        final List<Sample> samples = Sample.of(
+                new Results(List.of(ResultsTest.paced(1, 3400.0, 3390), ResultsTest.paced(1, 6800.0, 4200))), notes);
+        assertEquals(
+                List.of(3400.0),
+                samples.stream().map(sample -> sample.point().rate()).toList());
+        assertTrue(notes.get(0).startsWith("left out, as its sender was held up and sent 4,200 packets/s: filter, "));
+    }
+
+    @Test
     void shouldSayWhatItCannotUse() {
         final Experiment all = Synthetic.experiment(0);
         final List<Run> some = all.runs().stream()

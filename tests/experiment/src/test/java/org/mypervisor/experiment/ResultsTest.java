@@ -26,9 +26,29 @@ class ResultsTest {
         return results.points(point -> true).stream().map(Point::rate).toList();
     }
 
-    private static Run paced(final int round, final Double askedPps, final double sent) {
+    static Run paced(final int round, final Double askedPps, final double sent) {
         return new Run(
-                "filter", "udp", 1, true, askedPps, 64.0, true, 0.0, round, 1, SECONDS, sent, sent, 0.0, null, null,
-                null, null, null, null, null, null);
+                "filter",
+                "udp",
+                1,
+                true,
+                askedPps,
+                64.0,
+                true,
+                0.0,
+                round,
+                1,
+                SECONDS,
+                sent,
+                sent,
+                0.0,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                new Run.Cpu(0.2, 0.1, 0.1, null, null, null, null, null));
     }
 }
