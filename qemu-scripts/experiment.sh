@@ -4,7 +4,7 @@
 # experiment.sh [--full | --quick] [--only LIST] [--rounds N] [--rate PPS] [--out DIR] [--mypervisor LAUNCHER]
 #
 #   --full                  besides the short grid, every size, share of denied traffic and chain length with each other under every
-#                           kind of traffic, once: about 20 minutes more
+#                           kind of traffic, once: about 15 minutes more
 #   --quick                 every arrangement once, for moments: shows within two minutes that all of them work
 #   --only LIST             only these arrangements, with commas between; default all of them, in this order:
 #                             traditional   bridge, tap, QEMU's own virtio-net, guest, and back
@@ -43,8 +43,10 @@
 # experiment.json: {"date", "grid", "seconds", "machine", "commands", "runs": [{
 #   "arrangement", "chain", "traffic", "paced", "pace", "frame_bytes", "offloads", "denied_share", "round"    what was measured
 #   "asked_pps"                   frames a second that paced udp was to be sent at
-#   "tries"                       1, or more where the run was repeated: paced frames were lost, or the machine was busy
+#   "tries"                       1, or more where the run was repeated: paced frames were lost, their sender was held up, or the
+#                                 machine was busy
 #   "seconds"                     the measured interval; of paced udp, how long this arrangement was sent to
+#   "send_seconds"                how long udp was sent
 #   "sent", "delivered", "denied_delivered"  frames (udp), requests (http), echo requests (ping)
 #   "bytes"                       frames' bytes that arrived (udp), the application's (tcp, http)
 #   "mbit", "pps", "requests_per_s"
@@ -104,7 +106,7 @@ done
 # scatters most. With "vms" only arrangements with a VM are measured: what the cost model needs.
 cells=() seconds=1
 make_short_grid() {
-    local chain traffic size share paced others=$(((2 * rounds + 1) / 3))
+    local chain traffic size share paced others=$(((2 * rounds + 2) / 3))
     for chain in 4 3 2; do
         cells+=("$chain udp paced 64 on 0 $rounds $others")
         for traffic in "tcp fast -" "ping paced -"; do cells+=("$chain $traffic on 0 $(((rounds + 2) / 3))"); done
@@ -538,7 +540,7 @@ problem_of() {
           then "\(.delivered) of \(.sent - (.sent_denied // 0)) paced frames arrived"
           elif .beside and .beside.delivered < .beside.sent - .beside.sent_denied
           then "\(.beside.delivered) of \(.beside.sent - .beside.sent_denied) paced frames of the baseline arrived"
-          elif $asked > 0 and .sent < 0.95 * $asked * .seconds then "\(.sent / .seconds | round) frames/s were sent instead of \($asked)"
+          elif $asked > 0 and .sent < 0.95 * $asked * (.send_seconds // .seconds) then "\(.sent / (.send_seconds // .seconds) | round) frames/s were sent instead of \($asked)"
           elif $quiet and $other > 0.15 * $cpus * .seconds then "busy with something else for \($other * 1000 | round) ms"
           else empty end' "$WORK/result"
 }
@@ -575,7 +577,7 @@ measure() { # measure ARRANGEMENT ROUND CELL...: adds a run to $WORK/runs
         def sums(f): map([f] | add) | .[1] - .[0];
         . + ($http // {}) | . as $r | (.stats // null) as $stats
         | {$arrangement, $chain, $traffic, paced: ($paced | startswith("paced")), pace: $paced, asked_pps: $asked, frame_bytes: ($size | tonumber? // null), offloads: ($offloads == "on"),
-           $denied_share, $round, $tries, seconds, sent, delivered, denied_delivered, bytes, mbit, pps, requests_per_s, latency_us,
+           $denied_share, $round, $tries, seconds, send_seconds: (if $traffic == "udp" then .send_seconds // .seconds else null end), sent, delivered, denied_delivered, bytes, mbit, pps, requests_per_s, latency_us,
            guest_interrupts: (if $before == "" then null else ($after | tonumber) - ($before | tonumber) end),
            kicks: (if $stats then $stats | sums(.ports[].kicks) else null end),
            calls: (if $stats then $stats | sums(.ports[].calls) else null end),
@@ -676,7 +678,7 @@ measure_all() {
                     name=${arrangements[(i + round - 1) % ${#arrangements[@]}]}
                     # In turns, every arrangement brings its baseline along.
                     [[ ${fields[8]:-} != vms || $in_turns == no ]] || has_vm "$name" || continue
-                    [[ $name == filter+wire ]] || ((round <= ${fields[7]:-$round})) || continue
+                    [[ $name == filter+wire || $name == baseline && $in_turns == no ]] || ((round <= ${fields[7]:-$round})) || continue
                     measure "$name" "$round" "${fields[@]:0:6}"
                 done
             done

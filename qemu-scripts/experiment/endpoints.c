@@ -784,6 +784,7 @@ static int run_udp(int argc, char **argv)
         report(&from, &to);
         fprintf(out, ", ");
         report_frames(&udp.ways[0], ((udp.last > ended ? udp.last : ended) - start) / 1e9);
+        fprintf(out, ", \"send_seconds\": %.4f", (ended - start) / 1e9); /* without the wait for what is still under way */
     }
     fprintf(out, ", \"duplicates\": %llu, \"damaged\": %llu", (unsigned long long)udp.duplicates, (unsigned long long)udp.damaged);
     report_latencies();

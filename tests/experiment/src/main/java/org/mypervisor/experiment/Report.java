@@ -107,7 +107,7 @@ final class Report {
         final long repeated = experiment.runs().stream()
                 .filter(run -> run.tries() != null && run.tries() > 1)
                 .count();
-        return "Of %d runs %d were made again, because paced frames had been lost or the machine was busy with something else."
+        return "Of %d runs %d were made again, because paced frames had been lost, their sender had been held up, or the machine was busy with something else."
                 .formatted(experiment.runs().size(), repeated);
     }
 

@@ -9,6 +9,7 @@ import java.util.stream.Stream;
  * everything but the first two may be absent.
  *
  * @param askedPps frames a second that a paced sender of UDP was to send; what it did send is less when it was held up
+ * @param sendSeconds of the measured ones, those in which frames were sent; null: all
  * @param deniedShare of sent frames, those that the middlebox's rules deny
  * @param frameBytes without FCS; null where the traffic has no one size
  */
@@ -24,6 +25,7 @@ record Run(
         Integer round,
         Integer tries,
         Double seconds,
+        Double sendSeconds,
         Double sent,
         Double delivered,
         Double deniedDelivered,
@@ -98,7 +100,7 @@ record Run(
     }
 
     OptionalDouble offeredPerSecond() {
-        return ratio(sent, seconds);
+        return ratio(sent, sendSeconds == null ? seconds : sendSeconds);
     }
 
     OptionalDouble deliveredPerSecond() {

@@ -95,6 +95,21 @@ final class CostFitTest {
     }
 
     @Test
+    void shouldNotLearnFromOneRunWhereOthersWereRepeated() {
+        final List<String> notes = new java.util.ArrayList<>();
+        final List<Sample> samples = Sample.of(
+                new Results(List.of(
+                        ResultsTest.paced(1, 3400.0, 3400),
+                        ResultsTest.paced(2, 3400.0, 3390),
+                        ResultsTest.paced(1, 6800.0, 6800))),
+                notes);
+        assertEquals(
+                List.of(3400.0),
+                samples.stream().map(sample -> sample.point().rate()).toList());
+        assertTrue(notes.get(0).startsWith("1 combinations of filter are not used"), notes.toString());
+    }
+
+    @Test
     void shouldSayWhatItCannotUse() {
         final Experiment all = Synthetic.experiment(0);
         final List<Run> some = all.runs().stream()

@@ -38,6 +38,7 @@ class ResultsTest {
                 0.0,
                 round,
                 1,
+                SECONDS + 0.05,
                 SECONDS,
                 sent,
                 sent,

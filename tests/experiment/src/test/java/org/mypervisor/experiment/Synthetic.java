@@ -95,6 +95,7 @@ final class Synthetic {
                 round,
                 1,
                 SECONDS,
+                null,
                 sent,
                 sent * (1 - load.deniedShare()),
                 0.0,
