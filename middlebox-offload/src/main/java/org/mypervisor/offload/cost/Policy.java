@@ -11,7 +11,7 @@ public enum Policy {
     FILTER("filter"),
     FILTER_WIRE("filter+wire");
 
-    /** How long a guest stays awake after a frame: its timers and its host's polling; 10 ms fits as well, 100 us does not. */
+    /** How long a guest counts as awake after a frame. 10 ms fits nearly as well, the 0.1 to 0.2 ms between wake-ups do not. */
     private static final double AWAKE_S = 0.001;
 
     private final String word;
