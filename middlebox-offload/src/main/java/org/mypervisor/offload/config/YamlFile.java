@@ -13,7 +13,11 @@ import org.mypervisor.offload.rules.RuleFileException;
 import org.mypervisor.offload.rules.SourceText;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.api.lowlevel.Parse;
 import org.snakeyaml.engine.v2.common.ScalarStyle;
+import org.snakeyaml.engine.v2.events.CollectionStartEvent;
+import org.snakeyaml.engine.v2.events.Event;
+import org.snakeyaml.engine.v2.events.ScalarEvent;
 import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
@@ -55,8 +59,8 @@ final class YamlFile {
     }
 
     private void read(final String text) {
+        final LoadSettings settings = LoadSettings.builder().setLabel(name).build();
         try {
-            final LoadSettings settings = LoadSettings.builder().setLabel(name).build();
             final Optional<Node> root = new Compose(settings).composeString(text);
             root.filter(node -> !isNull(node)).ifPresent(this::lists);
         } catch (final MarkedYamlEngineException e) {
@@ -64,7 +68,23 @@ final class YamlFile {
             mistakes.add(place, "this is not YAML: " + e.getProblem());
         } catch (final YamlEngineException e) {
             mistakes.add(new Place(name, 1, 1), "this is not YAML: " + e.getMessage());
+        } catch (final IllegalArgumentException e) {
+            // The parser takes tags like '!%20' that cannot be those of a node, and the composer then does not say
+            // where.
+            mistakes.add(placeOfBadTag(text, settings), "a tag like this is not allowed in YAML; remove it");
         }
+    }
+
+    private Place placeOfBadTag(final String text, final LoadSettings settings) {
+        for (final Event event : new Parse(settings).parseString(text)) {
+            final Optional<String> tag = event instanceof ScalarEvent scalar
+                    ? scalar.getTag()
+                    : event instanceof CollectionStartEvent start ? start.getTag() : Optional.empty();
+            if (tag.isPresent() && !tag.get().equals(tag.get().trim())) {
+                return event.getStartMark().map(this::place).orElse(new Place(name, 1, 1));
+            }
+        }
+        return new Place(name, 1, 1);
     }
 
     private void lists(final Node root) {

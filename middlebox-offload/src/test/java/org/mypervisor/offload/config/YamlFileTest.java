@@ -66,6 +66,16 @@ class YamlFileTest {
     }
 
     @Test
+    void shouldShowTagsThatOnlyTheParserTakes() {
+        for (final String entry : List.of("!%20 a", "!%20 [a]", "!a%20 {id: a}")) {
+            assertEquals(
+                    List.of("my.yaml:2:5: a tag like this is not allowed in YAML; remove it"),
+                    mistakes("ports:\n  - " + entry + "\n"),
+                    entry);
+        }
+    }
+
+    @Test
     void shouldAddCommandLineBehindTheFile() {
         assertEquals(
                 List.of("a -> b", "b -> a"),
