@@ -8,7 +8,9 @@
 # Installs what is missing (install.sh), makes the test guest, runs unit tests on every JDK of version 17 or later that is
 # found, and integration tests with QEMU guests, dpdk-testpmd and network namespaces (as root) on the JDK of JAVA_HOME (else
 # the one on the PATH).
-# Skipped tests are listed with their reason. The last line counts all tests.
+# Many tests have limits of time, which other load on the machine can break. So a class with a failure is run once more,
+# alone: what then passes counts as passed and is listed with what it failed with; what fails again fails the run. Fuzzing is
+# not repeated: a finding stays one. Skipped tests are listed with their reason. The last line counts all tests.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -23,7 +25,12 @@ while (($#)); do
     shift
 done
 
-passed=0 failed=0 skipped=0 reasons=()
+# So many classes do not fail by chance.
+readonly MOST_RETRIED=4
+
+passed=0 failed=0 skipped=0 reasons=() failures=() recovered=()
+# Of the classes with a failure in the present run: how many, where the report is, and what it says.
+declare -A failed_tests=() failed_reports=() failed_messages=()
 
 # java_home: of the JDK that Maven uses.
 java_home() { dirname "$(dirname "$(readlink -f "$(command -v "${JAVA_HOME:+$JAVA_HOME/bin/}javac")")")"; }
@@ -44,32 +51,83 @@ other_jdks() {
 # jvm_flags VERSION: what this JDK wants to hear to let us do what we do, as the launcher has it.
 jvm_flags() { (($1 < 24)) || echo "--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow"; }
 
-# maven GOAL OPTION...: runs it and adds up what its tests reported.
-maven() {
+# run_tests GOAL OPTION...: has Maven run them and adds up what they reported.
+run_tests() {
     local status=0
-    find "$ROOT" -path '*-reports/TEST-*.xml' -delete
-    # A failed test must not keep those of later modules from running; it is counted, and fails this script at its end.
-    (cd "$ROOT" && mvn -B --no-transfer-progress -Dmaven.test.failure.ignore "$@") || status=$?
+    failed_tests=() failed_reports=() failed_messages=()
+    maven "$@" || status=$?
     add_up "$status"
-    return 0
+    retry "$@"
+    failures+=(${failed_messages[@]+"${failed_messages[@]}"})
+}
+
+reports() { find "$ROOT" -path '*-reports/TEST-*.xml'; }
+
+maven() {
+    reports | xargs -r rm
+    # A failed test must not keep those of later modules from running; it is counted, and fails this script at its end.
+    (cd "$ROOT" && mvn -B --no-transfer-progress -Dmaven.test.failure.ignore "$@")
 }
 
 add_up() {
-    local report line tests=0 bad=0 aside=0
+    local report line class tests=0 bad=0 aside=0 of_class
     while IFS= read -r report; do
+        class=$(basename "$report" .xml | sed 's/^TEST-//')
         line=$(grep -m 1 '<testsuite ' "$report")
         tests=$((tests + $(attribute tests "$line")))
-        bad=$((bad + $(attribute errors "$line") + $(attribute failures "$line")))
         aside=$((aside + $(attribute skipped "$line")))
+        of_class=$(failures_in "$line")
+        if ((of_class)); then
+            bad=$((bad + of_class))
+            failed_tests[$class]=$of_class failed_reports[$class]=$report failed_messages[$class]=$(messages "$class" "$report")
+        fi
         while IFS= read -r line; do
-            reasons+=("$(basename "$report" .xml | sed 's/^TEST-//'): $line")
+            reasons+=("$class: $line")
         done < <(sed -n -e 's/.*<skipped message="\([^"]*\)".*/\1/p' \
             -e 's/.*<skipped[^>]*><!\[CDATA\[\(.*: Assumption failed: \)\{0,1\}\(.*\)/\2/p' "$report" | sed 's/]]><.*//')
-    done < <(find "$ROOT" -path '*-reports/TEST-*.xml')
+    done < <(reports)
     # A build that broke without a failed test has failed all the same.
-    (($1 == 0 || bad > 0)) || bad=1
+    (($1 == 0 || bad > 0)) || { bad=1; failures+=("the build broke: Maven ended with status $1"); }
     passed=$((passed + tests - bad - aside)) failed=$((failed + bad)) skipped=$((skipped + aside))
     ((passed >= 0)) || passed=0
+}
+
+failures_in() { echo $(($(attribute errors "$1") + $(attribute failures "$1"))); } # of a <testsuite>
+
+# messages CLASS REPORT: a line for each test that failed, with the begin of what it said.
+messages() {
+    awk -v class="$1" '
+        match($0, /<testcase name="[^"]*"/) { name = substr($0, RSTART + 16, RLENGTH - 17) }
+        /<(failure|error)[ >]/ {
+            said = match($0, / message="[^"]*"/) ? substr($0, RSTART + 10, RLENGTH - 11) : "no message"
+            gsub(/&#10;/, " ", said); gsub(/&lt;/, "<", said); gsub(/&gt;/, ">", said); gsub(/&quot;/, "\"", said); gsub(/&amp;/, "\\&", said)
+            print class "." name ": " substr(said, 1, 400)
+        }' "$2"
+}
+
+# retry GOAL OPTION...: once more, class by class.
+retry() {
+    local class
+    ((${#failed_tests[@]} <= MOST_RETRIED)) || return 0
+    for class in "${!failed_tests[@]}"; do
+        [[ $class != *.fuzz.* ]] || continue
+        progress "$class failed; once more, alone"
+        if passes_alone "$class" "$@"; then
+            passed=$((passed + failed_tests[$class])) failed=$((failed - failed_tests[$class]))
+            recovered+=("${failed_messages[$class]}")
+            unset "failed_messages[$class]"
+        fi
+    done
+}
+
+# passes_alone CLASS GOAL OPTION...
+passes_alone() {
+    local class=$1 report=${failed_reports[$1]} module selection=(-Dtest="$1")
+    module=${report#"$ROOT/"} module=${module%%/target/*}
+    [[ $report != */failsafe-reports/* ]] || selection=(-Dit.test="$class" -Dtest=none)
+    shift
+    maven -pl "$module" -am -Dsurefire.failIfNoSpecifiedTests=false "${selection[@]}" "$@" || return 1
+    [[ -r $report ]] && (($(failures_in "$(grep -m 1 '<testsuite ' "$report")") == 0))
 }
 
 # attribute NAME TAG: its value. The space keeps "tests" from matching within another name.
@@ -78,8 +136,17 @@ attribute() {
     echo "${value%%\"*}"
 }
 
+list() { # TITLE LINE...
+    (($# > 1)) || return 0
+    echo "$1:"
+    shift
+    printf '%s\n' "$@" | sed 's/^/  /'
+}
+
 summary() {
-    ((${#reasons[@]} == 0)) || { echo "skipped:"; printf '  %s\n' "${reasons[@]}"; }
+    list "skipped" ${reasons[@]+"${reasons[@]}"}
+    list "failed, and passed when run once more" ${recovered[@]+"${recovered[@]}"}
+    list "failed" ${failures[@]+"${failures[@]}"}
     echo "$passed passed, $failed failed, $skipped skipped"
 }
 
@@ -92,16 +159,16 @@ home=$(java_home)
 flags=$(jvm_flags "$(java_version "$home")")
 if [[ $unit_only == yes ]]; then
     progress "unit tests on Java $(java_version "$home")"
-    maven test ${flags:+-Dtest.jvmArgs="$flags"}
+    run_tests test ${flags:+-Dtest.jvmArgs="$flags"}
 else
     progress "unit and integration tests on Java $(java_version "$home")"
-    maven verify ${flags:+-Dtest.jvmArgs="$flags"}
+    run_tests verify ${flags:+-Dtest.jvmArgs="$flags"}
 fi
 
 while IFS= read -r home; do
     progress "unit tests on Java $(java_version "$home")"
     flags=$(jvm_flags "$(java_version "$home")")
-    maven test -Dspotless.check.skip -Dtest.jvm="$home/bin/java" ${flags:+-Dtest.jvmArgs="$flags"}
+    run_tests test -Dspotless.check.skip -Dtest.jvm="$home/bin/java" ${flags:+-Dtest.jvmArgs="$flags"}
 done < <(other_jdks)
 
 summary
