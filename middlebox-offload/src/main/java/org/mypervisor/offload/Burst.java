@@ -24,6 +24,7 @@ final class Burst {
     private final Packet[] packets;
     private final int[] verdicts = new int[BufferBurst.MOST];
     private int without;
+    private boolean takenAll;
     private int sent;
     private long takenBytes;
     private long sentBytes;
@@ -44,6 +45,11 @@ final class Burst {
         for (int i = 0; i < packets.length; i++) {
             packets[i] = new Packet();
         }
+    }
+
+    /** Whether the last try took frames, and all for which there was a buffer. */
+    boolean hasTakenAll() {
+        return takenAll;
     }
 
     /** Of the frames last taken, those that passed. */
@@ -73,6 +79,7 @@ final class Burst {
      * @return how many were taken
      */
     int forward(final BufferQueue from, final BufferQueue to, final int most, final boolean mayRequest) {
+        takenAll = false;
         if (without != 0) {
             without--;
             return 0;
@@ -93,6 +100,7 @@ final class Burst {
             without = looked == 0 || found != 0 ? TURNS_WITHOUT : 0;
             return 0;
         }
+        takenAll = taken == found;
         openFrom = from;
         openTo = to;
         openTaken = taken;

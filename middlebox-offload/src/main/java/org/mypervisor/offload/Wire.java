@@ -90,17 +90,37 @@ final class Wire {
         gate = ends.gate();
         delivery.beginTurn();
         unfinished.beginTurn();
-        int done = isUsual(from, to) ? forwardBurst(from, to, count) : 0;
-        while (done < count && forwardNext(from, to)) {
-            done++;
-        }
+        final int done = forwardMost(from, to, count);
         settle(source, sink);
         return unfinished.hasProgress() ? Math.max(done, 1) : done;
     }
 
+    private int forwardMost(final BufferQueue from, final BufferQueue to, final int most) {
+        int done = 0;
+        if (loadedFrom == from) {
+            // It has waited. Those behind it may go many at once all the same.
+            if (!forwardNext(from, to)) {
+                return 0;
+            }
+            done = 1;
+        }
+        if (done < most && isUsual(from, to)) {
+            done += forwardBurst(from, to, most - done);
+            if (burst.hasTakenAll()) {
+                // Going on one by one would be to follow a driver that is just writing: slower, and it slows the driver
+                // down.
+                return done;
+            }
+        }
+        while (done < most && forwardNext(from, to)) {
+            done++;
+        }
+        return done;
+    }
+
     /** Whether frames may go many at once. */
     private boolean isUsual(final BufferQueue from, final BufferQueue to) {
-        return gate == Element.PASS && loadedFrom != from && to != null && from.burst() != null && to.burst() != null;
+        return gate == Element.PASS && to != null && from.burst() != null && to.burst() != null;
     }
 
     private int forwardBurst(final BufferQueue from, final BufferQueue to, final int most) {

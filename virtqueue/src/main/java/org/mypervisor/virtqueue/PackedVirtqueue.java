@@ -24,10 +24,13 @@ public final class PackedVirtqueue extends Virtqueue {
     private final boolean writable;
     private final PackedDescriptors descriptors;
 
-    /** Tokens of the chains completed and not published, each in the slot of its first descriptor. */
+    /**
+     * Tokens of the chains completed and not published, oldest first. Not by slots: the first few entries serve again and
+     * again and stay in the cache.
+     */
     private final int[] chains;
 
-    /** len, id and flags of the used descriptors that the driver does not see yet, each in its slot. */
+    /** len, id and flags of their used descriptors, which the driver does not see yet. */
     private final long[] usedWords;
 
     /** len, id and flags of the chains that {@link #look} is at. */
@@ -204,11 +207,12 @@ public final class PackedVirtqueue extends Virtqueue {
         final BufferBurst done = burst;
         int slot = next;
         boolean lap = wrap;
+        int entry = unpublishedChains;
         for (int i = 0; i < count; i++) {
             final int token = done.token(i);
             final int len = done.written(i);
-            usedWords[slot] = PackedDesc.word(len, token & ID_MASK, PackedDesc.usedFlags(lap, len));
-            chains[slot] = token;
+            usedWords[entry] = PackedDesc.word(len, token & ID_MASK, PackedDesc.usedFlags(lap, len));
+            chains[entry++] = token;
             if (++slot == size) {
                 slot = 0;
                 lap = !lap;
@@ -258,8 +262,8 @@ public final class PackedVirtqueue extends Virtqueue {
     @Override
     public void complete(final int token, final int bytesWritten) {
         final int len = writable ? bytesWritten : 0;
-        usedWords[next] = PackedDesc.word(len, token & ID_MASK, PackedDesc.usedFlags(wrap, len));
-        chains[next] = token;
+        usedWords[unpublishedChains] = PackedDesc.word(len, token & ID_MASK, PackedDesc.usedFlags(wrap, len));
+        chains[unpublishedChains] = token;
         final int count = token >>> COUNT_SHIFT;
         if (count != 1) {
             markSkipped(count);
@@ -299,9 +303,9 @@ public final class PackedVirtqueue extends Virtqueue {
         if (unpublishedChains == unpublishedCompleted) {
             putSingles(first, unpublishedChains);
         } else {
-            putChains(first);
+            putChains(first, unpublishedChains);
         }
-        PackedDesc.putLenIdFlagsRelease(address(first), usedWords[first]);
+        PackedDesc.putLenIdFlagsRelease(address(first), usedWords[0]);
         // A fault of another ring may interrupt us; then this is not done once more.
         published = next;
         unpublished -= unpublishedCompleted;
@@ -319,26 +323,19 @@ public final class PackedVirtqueue extends Virtqueue {
             if (++slot == size) {
                 slot = 0;
             }
-            PackedDesc.putLenIdFlags(address(slot), usedWords[slot]);
+            PackedDesc.putLenIdFlags(address(slot), usedWords[i]);
         }
     }
 
-    private void putChains(final int first) {
-        int slot = following(first);
-        for (int left = unpublishedCompleted - countAt(first); left > 0; slot = following(slot)) {
-            PackedDesc.putLenIdFlags(address(slot), usedWords[slot]);
-            left -= countAt(slot);
+    private void putChains(final int first, final int count) {
+        int slot = first;
+        for (int i = 1; i < count; i++) {
+            slot += chains[i - 1] >>> COUNT_SHIFT;
+            if (slot >= size) {
+                slot -= size;
+            }
+            PackedDesc.putLenIdFlags(address(slot), usedWords[i]);
         }
-    }
-
-    private int countAt(final int slot) {
-        return chains[slot] >>> COUNT_SHIFT;
-    }
-
-    /** The slot behind a chain. */
-    private int following(final int slot) {
-        final int end = slot + countAt(slot);
-        return end < size ? end : end - size;
     }
 
     /** virtio 1.2 §2.8.14. */
