@@ -33,6 +33,9 @@ final class KillSeries {
 
     private static final double DECILE = 0.9;
 
+    /** So often afterwards. The machine has slower minutes of its own; a ring that lost something stays slow. */
+    private static final int LOOKS = 3;
+
     private static final int MEGABYTES = 100;
 
     private static final int WARM_UPS = 5;
@@ -76,15 +79,23 @@ final class KillSeries {
                 }
             }
         }
-        final List<Double> after = rates();
         report("answers", fixed);
         report("answers that need ARP first", learned);
-        System.out.printf("TCP before %s, after %s Mbit/s%n", before, after);
-        assertTrue(
-                upperDecile(after) >= FULL_RATE * upperDecile(before),
-                "TCP before " + before + " Mbit/s, after " + after);
+        checkRate(before);
         assertTrue(Collections.max(fixed) < LIMIT_SECONDS, "answers came back after " + fixed);
         assertTrue(Collections.max(learned) < LIMIT_SECONDS, "with ARP, answers came back after " + learned);
+    }
+
+    private void checkRate(final List<Double> before) throws IOException {
+        boolean full = false;
+        String figures = "TCP before " + before + " Mbit/s";
+        for (int look = 0; look < LOOKS && !full; look++) {
+            final List<Double> after = rates();
+            figures += ", after " + after;
+            full = upperDecile(after) >= FULL_RATE * upperDecile(before);
+        }
+        System.out.println(figures);
+        assertTrue(full, figures);
     }
 
     /** Rates in Mbit/s, of the slower direction each; the first transfers only warm a new process up. */

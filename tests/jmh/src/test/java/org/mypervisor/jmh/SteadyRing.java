@@ -29,8 +29,8 @@ import org.mypervisor.virtqueue.VringLayout;
  * <p>For one thread, which plays both sides, so the refill needs no order.
  */
 public final class SteadyRing implements AutoCloseable {
-    /** Whole bursts. */
-    private static final int SIZE = 8 * FrameBenchmark.BURST;
+    /** Chains of the ring: whole bursts. */
+    public static final int SIZE = 8 * FrameBenchmark.BURST;
 
     private static final int BUFFER_SIZE = 2048;
 
@@ -131,22 +131,27 @@ public final class SteadyRing implements AutoCloseable {
 
     /** Makes a burst available again. */
     public void refill() {
+        refill(FrameBenchmark.BURST);
+    }
+
+    /** Makes that many chains available again, not beyond the ring's end. */
+    public void refill(final int count) {
         if (packed) {
-            refillPacked();
+            refillPacked(count);
         } else {
             // Completed in order: the entries of the available ring, and what they stand for, are there already.
-            next = next + FrameBenchmark.BURST & 0xFFFF;
+            next = next + count & 0xFFFF;
             RawMemory.putLe16Release(availIdx, next);
         }
     }
 
-    private void refillPacked() {
+    private void refillPacked(final int count) {
         final int first = next % SIZE;
-        for (int i = first; i < first + FrameBenchmark.BURST; i++) {
+        for (int i = first; i < first + count; i++) {
             words[i] ^= NEXT_LAP;
             RawMemory.putLe64(word(i), words[i]);
         }
-        next = first + FrameBenchmark.BURST;
+        next = first + count;
     }
 
     @Override

@@ -5,7 +5,6 @@ import org.mypervisor.jmh.FrameBenchmark;
 import org.mypervisor.jmh.SteadyRing;
 import org.mypervisor.offload.rules.RuleFileException;
 import org.mypervisor.offload.rules.RuleSample;
-import org.mypervisor.vhostuser.PolledVring;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
@@ -26,59 +25,37 @@ public class WireBenchmark extends FrameBenchmark {
     @Param({"0", "10", "1000"})
     public int rules;
 
-    private Guest from;
-    private Guest to;
+    private PolledGuest from;
+    private PolledGuest to;
     private Wire wire;
-
-    /** A VM whose driver polls, and its port. */
-    private record Guest(Port port, SteadyRing receiveq, SteadyRing transmitq) {
-        static Guest of(final String id, final Worker worker, final SteadyRing receiveq, final SteadyRing transmitq) {
-            final Port port = new Port(id, 1, 0);
-            port.assignTo(worker);
-            port.start(0, PolledVring.of(receiveq.device()));
-            port.start(1, PolledVring.of(transmitq.device()));
-            port.enable(0, true);
-            port.enable(1, true);
-            return new Guest(port, receiveq, transmitq);
-        }
-
-        void close() {
-            receiveq.close();
-            transmitq.close();
-        }
-    }
 
     @Setup
     public void connect() throws RuleFileException {
         final RuleSample sample = new RuleSample(rules);
-        // Starts the ports' queues; the turns are taken by the benchmark's own thread.
-        final Worker worker = new Worker(0, Worker.ANY_CPU, new BusyIdle(), () -> {});
-        worker.start();
-        from = guest("from", worker, sample);
-        to = guest("to", worker, sample);
-        worker.stop();
+        from = guest("from", sample);
+        to = guest("to", sample);
         final Element[] elements = rules == 0 ? new Element[0] : new Element[] {new FilterElement(sample.rules())};
-        wire = new Wire(new WireEnds(from.port, 0, to.port, new Port[0]), new Path("from -> to"), elements);
+        wire = new Wire(new WireEnds(from.port(), 0, to.port(), new Port[0]), new Path("from -> to"), elements);
     }
 
-    private Guest guest(final String id, final Worker worker, final RuleSample sample) {
+    private PolledGuest guest(final String id, final RuleSample sample) {
         final boolean packed = ring.equals("packed");
         final SteadyRing transmitq = SteadyRing.transmitq(packed, () -> Arrays.copyOf(sample.nextFrame(), frameBytes));
-        return Guest.of(id, worker, SteadyRing.receiveq(packed), transmitq);
+        return PolledGuest.of(id, SteadyRing.receiveq(packed), transmitq);
     }
 
     @Benchmark
     public int forward() {
         final int taken = wire.forward();
-        from.transmitq.refill();
-        to.receiveq.refill();
+        from.transmitq().refill();
+        to.receiveq().refill();
         return taken;
     }
 
     @TearDown
     public void close() {
-        final long taken = from.port.receivedPackets.get();
-        final long sent = to.port.sentPackets.get();
+        final long taken = from.port().receivedPackets.get();
+        final long sent = to.port().sentPackets.get();
         from.close();
         to.close();
         if (taken == 0 || taken % BURST != 0 || sent != taken) {

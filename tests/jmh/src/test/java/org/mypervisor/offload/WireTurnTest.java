@@ -1,0 +1,48 @@
+package org.mypervisor.offload;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.mypervisor.jmh.SteadyRing;
+
+/** How far one turn of a wire goes, with drivers that stand still meanwhile. */
+class WireTurnTest {
+    private static final byte[] FRAME = new byte[60];
+
+    private static PolledGuest guest(final String id, final boolean packed) {
+        return PolledGuest.of(id, SteadyRing.receiveq(packed), SteadyRing.transmitq(packed, () -> FRAME));
+    }
+
+    /** Takes all that the rings had at first. */
+    private static void drain(final Wire wire) {
+        int taken = 0;
+        for (int turn = wire.forward(); turn != 0; turn = wire.forward()) {
+            taken += turn;
+        }
+        assertEquals(SteadyRing.SIZE, taken);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldEndWithTheBurstThatFilledTheLastBuffer(final boolean packed) {
+        try (PolledGuest from = guest("from", packed);
+                PolledGuest to = guest("to", packed)) {
+            final Wire wire = new Wire(
+                    new WireEnds(from.port(), 0, to.port(), new Port[0]), new Path("from -> to"), new Element[0]);
+            drain(wire);
+            from.transmitq().refill(32);
+            to.receiveq().refill(8);
+            assertEquals(8, wire.forward());
+            assertFalse(wire.isWaiting(), "the ninth frame has not been looked at alone");
+            assertEquals(0, wire.forward());
+            assertTrue(wire.isWaiting());
+            to.receiveq().refill(24);
+            assertEquals(24, wire.forward(), "behind a frame that waited the others go too");
+            assertFalse(wire.isWaiting());
+            assertEquals(SteadyRing.SIZE + 32, to.port().sentPackets.get());
+        }
+    }
+}
