@@ -8,9 +8,9 @@
 # Installs what is missing (install.sh), makes the test guest, runs unit tests on every JDK of version 17 or later that is
 # found, and integration tests with QEMU guests, dpdk-testpmd and network namespaces (as root) on the JDK of JAVA_HOME (else
 # the one on the PATH).
-# Many tests have limits of time, which other load on the machine can break. So a class with a failure is run once more,
-# alone: what then passes counts as passed and is listed with what it failed with; what fails again fails the run. Fuzzing is
-# not repeated: a finding stays one. Skipped tests are listed with their reason. The last line counts all tests.
+# Limits of time and rate can be broken by other load on the machine. So a class that failed for nothing else is run once
+# more, alone: what then passes counts as passed and is listed with what it failed with; what fails again, or for any other
+# reason, fails the run. Skipped tests are listed with their reason. The last line counts all tests.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -27,6 +27,8 @@ done
 
 # So many classes do not fail by chance.
 readonly MOST_RETRIED=4
+# What tests say that measured a time or a rate: Bystanders, KillSeries, QemuGuestsIT.
+readonly TIMED=': (bystanders in .*, held up for|TCP before|(with ARP, )?answers came back after|connectivity came back after)'
 
 passed=0 failed=0 skipped=0 reasons=() failures=() recovered=()
 # Of the classes with a failure in the present run: how many, where the report is, and what it says.
@@ -110,7 +112,7 @@ retry() {
     local class
     ((${#failed_tests[@]} <= MOST_RETRIED)) || return 0
     for class in "${!failed_tests[@]}"; do
-        [[ $class != *.fuzz.* ]] || continue
+        ! grep -qvE "$TIMED" <<< "${failed_messages[$class]}" || continue
         progress "$class failed; once more, alone"
         if passes_alone "$class" "$@"; then
             passed=$((passed + failed_tests[$class])) failed=$((failed - failed_tests[$class]))

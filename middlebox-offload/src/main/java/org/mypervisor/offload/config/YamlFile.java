@@ -59,10 +59,14 @@ final class YamlFile {
     }
 
     private void read(final String text) {
+        compose(text).filter(node -> !isNull(node)).ifPresent(this::lists);
+    }
+
+    /** The file's root, if it has one and is YAML. */
+    private Optional<Node> compose(final String text) {
         final LoadSettings settings = LoadSettings.builder().setLabel(name).build();
         try {
-            final Optional<Node> root = new Compose(settings).composeString(text);
-            root.filter(node -> !isNull(node)).ifPresent(this::lists);
+            return new Compose(settings).composeString(text);
         } catch (final MarkedYamlEngineException e) {
             final Place place = e.getProblemMark().map(this::place).orElse(new Place(name, 1, 1));
             mistakes.add(place, "this is not YAML: " + e.getProblem());
@@ -73,6 +77,7 @@ final class YamlFile {
             // where.
             mistakes.add(placeOfBadTag(text, settings), "a tag like this is not allowed in YAML; remove it");
         }
+        return Optional.empty();
     }
 
     private Place placeOfBadTag(final String text, final LoadSettings settings) {
