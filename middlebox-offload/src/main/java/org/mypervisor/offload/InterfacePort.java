@@ -108,11 +108,12 @@ final class InterfacePort implements Attachment {
 
     /** Makes the port what the interface is now. */
     private void adjust() {
+        // In this order: of an interface that broke its queues by going, that it went is all there is to tell.
+        final RingFault fault = queueFault();
         final HostInterface.State state = netInterface.state();
         final boolean keeps =
                 state == HostInterface.State.UP || state == HostInterface.State.DOWN && netInterface.opensWhileDown();
-        final RingFault fault = queueFault();
-        if (fault != null) {
+        if (fault != null && keeps) {
             LOG.warn(
                     "port {}: a queue of interface {} broke ({}) and is opened anew",
                     port.id(),
@@ -128,7 +129,10 @@ final class InterfacePort implements Attachment {
                     netInterface.mtu());
         }
         if (open && (!keeps || fault != null || outgrown)) {
-            close(state);
+            closeQueues();
+        }
+        if (state == HostInterface.State.GONE) {
+            reportGone();
         }
         if (!open && isReadyToOpen(netInterface.state())) {
             open();
@@ -201,7 +205,7 @@ final class InterfacePort implements Attachment {
         }
     }
 
-    private void close(final HostInterface.State why) {
+    private void closeQueues() {
         enable(false);
         for (int i = 0; i < queues.size(); i++) {
             port.stop(i);
@@ -209,13 +213,18 @@ final class InterfacePort implements Attachment {
         queues = List.of();
         netInterface.close();
         open = false;
-        if (why == HostInterface.State.GONE && !goneReported) {
-            goneReported = true;
-            LOG.warn(
-                    "port {}: interface {} is gone; the port goes on when there is one of that name",
-                    port.id(),
-                    netInterface.name());
+    }
+
+    /** Once, also of one whose queues were closed before: an interface is down for a moment before it goes. */
+    private void reportGone() {
+        if (goneReported) {
+            return;
         }
+        goneReported = true;
+        LOG.warn(
+                "port {}: interface {} is gone; the port goes on when there is one of that name",
+                port.id(),
+                netInterface.name());
     }
 
     @Override
@@ -254,7 +263,7 @@ final class InterfacePort implements Attachment {
                 return;
             }
             if (open) {
-                close(HostInterface.State.DOWN);
+                closeQueues();
             }
         } else {
             netInterface.close();
