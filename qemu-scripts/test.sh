@@ -28,7 +28,7 @@ done
 # So many classes do not fail by chance.
 readonly MOST_RETRIED=4
 # What tests say that measured a time or a rate: Bystanders, KillSeries, QemuGuestsIT.
-readonly TIMED=': (bystanders in .*, held up for|TCP before|(with ARP, )?answers came back after|connectivity came back after)'
+readonly TIMED=': (bystanders in .*, held up for|TCP before|TCP with offloads|(with ARP, )?answers came back after|connectivity came back after)'
 
 passed=0 failed=0 skipped=0 reasons=() failures=() recovered=()
 # Of the classes with a failure in the present run: how many, where the report is, and what it says.
