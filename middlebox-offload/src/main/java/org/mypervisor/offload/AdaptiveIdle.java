@@ -86,6 +86,12 @@ final class AdaptiveIdle implements IdleStrategy {
         return now - spinningSince >= spinNanos;
     }
 
+    /** None: the driver may be waiting for this very CPU. */
+    @Override
+    public long patienceNanos() {
+        return 0;
+    }
+
     @Override
     public void sleep(final boolean briefly) {
         sleep(briefly || !unwatched.isEmpty() ? RETRY_MILLIS : FOREVER);

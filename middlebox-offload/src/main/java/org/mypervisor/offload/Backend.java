@@ -155,14 +155,22 @@ public final class Backend implements AutoCloseable {
             final Element[] elements =
                     expanded.elements().stream().map(Elements.Recipe::make).toArray(Element[]::new);
             path.addElements(elements);
-            addWire(new Wire(new WireEnds(source, pair, destination, guards), path, elements));
+            addWire(new Wire(
+                    new WireEnds(source, pair, destination, guards),
+                    path,
+                    elements,
+                    source.worker().newPatience()));
         }
     }
 
     /** A port without a path still has to give its driver the buffers back. */
     private static void addDrains(final Port port) {
         for (int pair = 0; pair < port.queuePairs(); pair++) {
-            addWire(new Wire(new WireEnds(port, pair, null, new Port[0]), null, new Element[0]));
+            addWire(new Wire(
+                    new WireEnds(port, pair, null, new Port[0]),
+                    null,
+                    new Element[0],
+                    port.worker().newPatience()));
         }
     }
 

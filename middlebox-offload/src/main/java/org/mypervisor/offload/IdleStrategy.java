@@ -10,6 +10,9 @@ interface IdleStrategy extends AutoCloseable {
     /** The last turn found none: whether it is time to sleep. If not, the worker polls on. */
     boolean isTimeToSleep();
 
+    /** How long a busy driver's frame may wait for others: {@link Patience}. */
+    long patienceNanos();
+
     /**
      * Sleeps until a driver kicks or somebody calls {@link #wake}. The drivers have been asked to kick.
      *

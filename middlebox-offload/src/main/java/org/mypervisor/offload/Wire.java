@@ -34,6 +34,7 @@ final class Wire {
     private final Delivery delivery;
     private final UnfinishedFrame unfinished;
     private final Burst burst;
+    private final Patience patience;
 
     /** The ring whose next chain is loaded and judged below, or null when none is. */
     private BufferQueue loadedFrom;
@@ -55,12 +56,14 @@ final class Wire {
     /**
      * @param path null when the source has none: its frames are taken and dropped
      * @param elements of this queue alone
+     * @param patience with the source's driver
      */
-    Wire(final WireEnds ends, final Path path, final Element[] elements) {
+    Wire(final WireEnds ends, final Path path, final Element[] elements, final Patience patience) {
         this.ends = ends;
         this.source = ends.source();
         this.path = path;
         this.elements = elements;
+        this.patience = patience;
         this.delivery = new Delivery(ends.destination(), ends.waitNanos());
         this.burst = new Burst(elements);
         this.unfinished = new UnfinishedFrame(ends.destination(), delivery);
@@ -69,9 +72,10 @@ final class Wire {
     /**
      * One turn: takes at most a burst.
      *
+     * @param now as of {@link System#nanoTime}
      * @return chains taken, mostly frames
      */
-    int forward() {
+    int forward(final long now) {
         final RunningQueue source = ends.from();
         if (source == null || suspended) {
             return 0;
@@ -80,6 +84,10 @@ final class Wire {
         final BufferQueue from = source.queue();
         final int count = from.available(BURST);
         if (count == 0) {
+            patience.foundNothing(now);
+            return 0;
+        }
+        if (patience.holdsBack(from, now)) {
             return 0;
         }
         final RunningQueue sink = ends.to();
@@ -90,12 +98,12 @@ final class Wire {
         gate = ends.gate();
         delivery.beginTurn();
         unfinished.beginTurn();
-        final int done = forwardMost(from, to, count);
+        final int done = forwardMost(from, to, count, now);
         settle(source, sink);
         return unfinished.hasProgress() ? Math.max(done, 1) : done;
     }
 
-    private int forwardMost(final BufferQueue from, final BufferQueue to, final int most) {
+    private int forwardMost(final BufferQueue from, final BufferQueue to, final int most, final long now) {
         int done = 0;
         if (loadedFrom == from) {
             // It has waited. Those behind it may go many at once all the same.
@@ -109,6 +117,7 @@ final class Wire {
             if (burst.hasTakenAll()) {
                 // Going on one by one would be to follow a driver that is just writing: slower, and it slows the driver
                 // down.
+                patience.tookAll(done, now);
                 return done;
             }
         }

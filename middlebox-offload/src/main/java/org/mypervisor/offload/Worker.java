@@ -65,6 +65,11 @@ final class Worker {
         thread.start();
     }
 
+    /** For a wire of this worker. */
+    Patience newPatience() {
+        return new Patience(idleStrategy.patienceNanos());
+    }
+
     int cpu() {
         return cpu;
     }
@@ -91,7 +96,7 @@ final class Worker {
     private void loop() {
         long before = System.nanoTime();
         while (running) {
-            final boolean worked = doWork();
+            final boolean worked = doWork(before);
             if (worked) {
                 idleStrategy.worked();
             } else if (running) {
@@ -104,7 +109,7 @@ final class Worker {
     }
 
     /** One turn of every wire, after what others asked for; false when there was nothing to do. */
-    private boolean doWork() {
+    private boolean doWork(final long now) {
         // A memory fault may surface between any two steps: a command is taken away only when it is done.
         for (Command command = commands.peek(); command != null; command = commands.peek()) {
             execute(command);
@@ -113,7 +118,7 @@ final class Worker {
         int turns = 0;
         for (final Wire wire : wires) {
             enter(wire);
-            if (wire.forward() != 0) {
+            if (wire.forward(now) != 0) {
                 turns++;
             }
         }

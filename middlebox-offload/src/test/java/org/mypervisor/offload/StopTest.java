@@ -22,7 +22,7 @@ final class StopTest {
     private java.nio.file.Path folder;
 
     private final Port port = new Port("p", 1, 0);
-    private final Wire wire = new Wire(new WireEnds(port, 0, null, new Port[0]), null, new Element[0]);
+    private final Wire wire = new Wire(new WireEnds(port, 0, null, new Port[0]), null, new Element[0], new Patience(0));
 
     private static PortSpec.VhostUser vhostUser(final java.nio.file.Path socket) {
         return new PortSpec.VhostUser(

@@ -76,6 +76,15 @@ public abstract class BufferQueue {
      */
     public abstract int available(int most);
 
+    /**
+     * Whether at least so many chains seem to be there: a guess, for who may wait. True where one look does not tell.
+     *
+     * @param count 1 up to {@link #size}
+     */
+    public boolean isAvailable(final int count) {
+        return true;
+    }
+
     /** The list that {@link #look} fills, or null when this queue's chains have to be looked at one by one. */
     public BufferBurst burst() {
         return null;

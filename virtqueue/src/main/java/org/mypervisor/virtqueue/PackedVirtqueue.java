@@ -159,6 +159,15 @@ public final class PackedVirtqueue extends Virtqueue {
         return fault() == null && unpublishedCompleted < size && PackedDesc.isAvailable(flagsAt(next), wrap) ? most : 0;
     }
 
+    /** By its descriptor alone, where each chain has one: those before it were written earlier. */
+    @Override
+    public boolean isAvailable(final int count) {
+        final int slot = next + count - 1;
+        return slot < size
+                ? PackedDesc.isAvailable(flagsAt(slot), wrap)
+                : PackedDesc.isAvailable(flagsAt(slot - size), !wrap);
+    }
+
     private long address(final int slot) {
         return desc + (long) slot * PackedDesc.SIZE;
     }

@@ -59,7 +59,12 @@ public final class SplitVirtqueue extends Virtqueue {
     @Override
     public int available(final int most) {
         final int known = (availIdx - next) & 0xFFFF;
-        return Math.min(known != 0 && fault() == null ? known : refreshAvailable(), most);
+        return Math.min(known >= most && fault() == null ? known : refreshAvailable(), most);
+    }
+
+    @Override
+    public boolean isAvailable(final int count) {
+        return available(count) == count;
     }
 
     /**
@@ -83,8 +88,7 @@ public final class SplitVirtqueue extends Virtqueue {
 
     @Override
     public int look(final int most) {
-        final int known = (availIdx - next) & 0xFFFF;
-        final int count = Math.min(known >= most && fault() == null ? known : refreshAvailable(), most);
+        final int count = available(most);
         final BufferBurst found = burst;
         final int kind = found.flags();
         int done = 0;

@@ -35,7 +35,11 @@ public class WireBenchmark extends FrameBenchmark {
         from = guest("from", sample);
         to = guest("to", sample);
         final Element[] elements = rules == 0 ? new Element[0] : new Element[] {new FilterElement(sample.rules())};
-        wire = new Wire(new WireEnds(from.port(), 0, to.port(), new Port[0]), new Path("from -> to"), elements);
+        wire = new Wire(
+                new WireEnds(from.port(), 0, to.port(), new Port[0]),
+                new Path("from -> to"),
+                elements,
+                new Patience(0));
     }
 
     private PolledGuest guest(final String id, final RuleSample sample) {
@@ -46,7 +50,7 @@ public class WireBenchmark extends FrameBenchmark {
 
     @Benchmark
     public int forward() {
-        final int taken = wire.forward();
+        final int taken = wire.forward(0);
         from.transmitq().refill();
         to.receiveq().refill();
         return taken;

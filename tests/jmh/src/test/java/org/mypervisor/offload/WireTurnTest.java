@@ -19,7 +19,7 @@ class WireTurnTest {
     /** Takes all that the rings had at first. */
     private static void drain(final Wire wire) {
         int taken = 0;
-        for (int turn = wire.forward(); turn != 0; turn = wire.forward()) {
+        for (int turn = wire.forward(0); turn != 0; turn = wire.forward(0)) {
             taken += turn;
         }
         assertEquals(SteadyRing.SIZE, taken);
@@ -31,18 +31,47 @@ class WireTurnTest {
         try (PolledGuest from = guest("from", packed);
                 PolledGuest to = guest("to", packed)) {
             final Wire wire = new Wire(
-                    new WireEnds(from.port(), 0, to.port(), new Port[0]), new Path("from -> to"), new Element[0]);
+                    new WireEnds(from.port(), 0, to.port(), new Port[0]),
+                    new Path("from -> to"),
+                    new Element[0],
+                    new Patience(0));
             drain(wire);
             from.transmitq().refill(32);
             to.receiveq().refill(8);
-            assertEquals(8, wire.forward());
+            assertEquals(8, wire.forward(0));
             assertFalse(wire.isWaiting(), "the ninth frame has not been looked at alone");
-            assertEquals(0, wire.forward());
+            assertEquals(0, wire.forward(0));
             assertTrue(wire.isWaiting());
             to.receiveq().refill(24);
-            assertEquals(24, wire.forward(), "behind a frame that waited the others go too");
+            assertEquals(24, wire.forward(0), "behind a frame that waited the others go too");
             assertFalse(wire.isWaiting());
             assertEquals(SteadyRing.SIZE + 32, to.port().sentPackets.get());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldWaitForABurstOfABusyDriverOnly(final boolean packed) {
+        try (PolledGuest from = guest("from", packed);
+                PolledGuest to = guest("to", packed)) {
+            final Wire wire = new Wire(
+                    new WireEnds(from.port(), 0, to.port(), new Port[0]),
+                    new Path("from -> to"),
+                    new Element[0],
+                    new Patience(5_000));
+            drain(wire);
+            to.receiveq().refill(SteadyRing.SIZE);
+            assertEquals(0, wire.forward(100), "nothing is there");
+            from.transmitq().refill(8);
+            assertEquals(0, wire.forward(200), "more may come");
+            assertEquals(0, wire.forward(5_099));
+            from.transmitq().refill(24);
+            assertEquals(32, wire.forward(5_099), "a burst is there");
+            from.transmitq().refill(8);
+            assertEquals(0, wire.forward(10_098));
+            assertEquals(8, wire.forward(10_099), "they waited long enough");
+            from.transmitq().refill(1);
+            assertEquals(1, wire.forward(10_099), "eight in a turn do not make a busy driver");
         }
     }
 }
