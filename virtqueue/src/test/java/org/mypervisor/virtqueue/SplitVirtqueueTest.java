@@ -110,10 +110,7 @@ class SplitVirtqueueTest {
             ring.offer(ring.buffer, 100);
             assertEquals(1, ring.device.available(VringLayout.MAX_SIZE));
             ring.ring().writeAvailIdx(9);
-            assertEquals(
-                    1,
-                    ring.device.available(VringLayout.MAX_SIZE),
-                    "known chains do not need another look at avail.idx");
+            assertEquals(1, ring.device.available(1), "as many as are known do not need another look at avail.idx");
             assertFalse(ring.device.enableKicks());
             assertEquals(RingFault.AVAIL_IDX_JUMP, ring.device.fault());
         }
