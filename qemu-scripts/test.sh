@@ -27,7 +27,7 @@ done
 
 # So many classes do not fail by chance.
 readonly MOST_RETRIED=4
-# What tests say that measured a time or a rate: Bystanders, KillSeries, QemuGuestsIT.
+# What tests say that measured a time or a rate: Bystanders, KillSeries, OffloadCells, QemuGuestsIT.
 readonly TIMED=': (bystanders in .*, held up for|TCP before|TCP with offloads|(with ARP, )?answers came back after|connectivity came back after)'
 
 passed=0 failed=0 skipped=0 reasons=() failures=() recovered=()

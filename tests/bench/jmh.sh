@@ -35,7 +35,7 @@ if ! is_current; then
     (cd "$ROOT" && mvn -q -DskipTests -Dspotless.check.skip -pl tests/jmh -am package) >&2
     touch "$BUILT/lib"
 fi
-flags=(-XX:+UseSerialGC -Xms96m -Xmn64m -Xmx512m -XX:-UsePerfData)
+flags=(-XX:+UseSerialGC -Xms64m -Xmn48m -Xmx512m -XX:-UsePerfData)
 version=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/.*java.specification.version = //p')
 ((version < 24)) || flags+=(--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow)
 exec java "${flags[@]}" -cp "$BUILT/classes:$BUILT/lib/*" org.openjdk.jmh.Main "$@"

@@ -133,6 +133,9 @@ final class InterfacePort implements Attachment {
         }
         if (state == HostInterface.State.GONE) {
             reportGone();
+        } else {
+            // Why one that is there again cannot be opened has to be told.
+            goneReported = false;
         }
         if (!open && isReadyToOpen(netInterface.state())) {
             open();
@@ -162,7 +165,6 @@ final class InterfacePort implements Attachment {
             open = true;
             logRemarks();
             startQueues();
-            goneReported = false;
             lastFailure = "";
         } catch (final IOException e) {
             // The same again every second, perhaps: once is enough.

@@ -3,11 +3,12 @@ package org.mypervisor.offload;
 import org.mypervisor.virtqueue.BufferQueue;
 
 /**
- * Leaves a driver that is busy sending alone until it has a whole burst, for a few microseconds at most. A worker that is faster
- * than the driver would else take what is there as soon as it is: descriptors whose neighbours in the same cache line are being
- * written, so that the line goes there and back for a few frames each time. A driver with less to send is served at once.
+ * Leaves frames of a driver that is busy sending in their ring until there is a whole burst, for a few microseconds at most. A
+ * worker that is faster than the driver would else take what is there as soon as it is: descriptors whose neighbours in the same
+ * cache line are being written, so that the line goes there and back for a few frames each time. A driver that has less to send,
+ * or waits for what it sent, is served at once.
  *
- * <p>One instance per wire, owned by its worker.
+ * <p>One instance per wire, owned by its worker. Times are of {@link System#nanoTime}, when the worker began with its wires.
  */
 final class Patience {
     /** Frames of a turn that make a driver a busy one. */
@@ -16,10 +17,18 @@ final class Patience {
     /** A small ring is not left to fill: its driver has to go on meanwhile. */
     private static final int SHARE_OF_RING = 8;
 
+    /** A driver that had nothing for so long is no longer busy: several times what dpdk-testpmd takes from burst to burst. */
+    private static final long CALM_NANOS = 50_000;
+
+    /** Turns without waiting, after one that waited in vain: its driver may never have more than that in flight. */
+    private static final int TURNS_WITHOUT = 64;
+
     private final long nanos;
     private boolean waiting;
+    private int without;
+    private long lastTurn;
 
-    /** When the driver had nothing, or was left without anything. */
+    /** When the driver had nothing, or the last turn was. */
     private long lastEmpty;
 
     /** @param nanos how long a frame may wait for others; 0 for never */
@@ -27,10 +36,19 @@ final class Patience {
         this.nanos = nanos;
     }
 
-    /** Whether a driver that has something is to be left alone for now; not again before it was {@link #tookAll} once more. */
+    /** Whether a driver that has something is left alone for now. */
     boolean holdsBack(final BufferQueue from, final long now) {
-        waiting = waiting && now - lastEmpty < nanos && !from.isAvailable(enough(from));
-        return waiting;
+        if (!waiting) {
+            return false;
+        }
+        if (!from.isAvailable(enough(from))) {
+            if (now - lastEmpty < nanos) {
+                return true;
+            }
+            without = TURNS_WITHOUT;
+        }
+        waiting = false;
+        return false;
     }
 
     private static int enough(final BufferQueue from) {
@@ -40,11 +58,17 @@ final class Patience {
     /** The driver has nothing. */
     void foundNothing(final long now) {
         lastEmpty = now;
+        waiting = waiting && now - lastTurn < CALM_NANOS;
     }
 
     /** @param frames taken in the turn that ends, all there were or for which there were buffers */
     void tookAll(final int frames, final long now) {
-        waiting = nanos != 0 && frames >= BUSY;
         lastEmpty = now;
+        lastTurn = now;
+        if (without != 0) {
+            without--;
+        } else {
+            waiting = nanos != 0 && frames >= BUSY;
+        }
     }
 }

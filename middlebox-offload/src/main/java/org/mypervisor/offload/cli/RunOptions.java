@@ -30,7 +30,7 @@ final class RunOptions {
             defaultValue = "adaptive",
             description =
                     "adaptive: spin briefly, then sleep until a guest kicks (default). busy: never sleep, for CPUs"
-                            + " that have nothing else to do; of a guest that sends much, a frame waits up to 5 us"
+                            + " that have nothing else to do; of a guest that sends much, frames wait up to 5 us"
                             + " for others.")
     private Poll poll;
 

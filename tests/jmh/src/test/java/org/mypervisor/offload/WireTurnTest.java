@@ -16,6 +16,14 @@ class WireTurnTest {
         return PolledGuest.of(id, SteadyRing.receiveq(packed), SteadyRing.transmitq(packed, () -> FRAME));
     }
 
+    private static Wire patientWire(final PolledGuest from, final PolledGuest to) {
+        return new Wire(
+                new WireEnds(from.port(), 0, to.port(), new Port[0]),
+                new Path("from -> to"),
+                new Element[0],
+                new Patience(5_000));
+    }
+
     /** Takes all that the rings had at first. */
     private static void drain(final Wire wire) {
         int taken = 0;
@@ -54,11 +62,7 @@ class WireTurnTest {
     void shouldWaitForABurstOfABusyDriverOnly(final boolean packed) {
         try (PolledGuest from = guest("from", packed);
                 PolledGuest to = guest("to", packed)) {
-            final Wire wire = new Wire(
-                    new WireEnds(from.port(), 0, to.port(), new Port[0]),
-                    new Path("from -> to"),
-                    new Element[0],
-                    new Patience(5_000));
+            final Wire wire = patientWire(from, to);
             drain(wire);
             to.receiveq().refill(SteadyRing.SIZE);
             assertEquals(0, wire.forward(100), "nothing is there");
@@ -67,11 +71,48 @@ class WireTurnTest {
             assertEquals(0, wire.forward(5_099));
             from.transmitq().refill(24);
             assertEquals(32, wire.forward(5_099), "a burst is there");
+            assertEquals(0, wire.forward(55_098));
             from.transmitq().refill(8);
-            assertEquals(0, wire.forward(10_098));
-            assertEquals(8, wire.forward(10_099), "they waited long enough");
+            assertEquals(0, wire.forward(55_099), "still busy");
+            assertEquals(8, wire.forward(60_098), "they waited long enough");
             from.transmitq().refill(1);
-            assertEquals(1, wire.forward(10_099), "eight in a turn do not make a busy driver");
+            assertEquals(1, wire.forward(60_098), "eight in a turn do not make a busy driver");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldNotWaitForADriverThatIsCalmAgain(final boolean packed) {
+        try (PolledGuest from = guest("from", packed);
+                PolledGuest to = guest("to", packed)) {
+            final Wire wire = patientWire(from, to);
+            drain(wire);
+            to.receiveq().refill(SteadyRing.SIZE);
+            assertEquals(0, wire.forward(50_000));
+            from.transmitq().refill(1);
+            assertEquals(1, wire.forward(50_001));
+        }
+    }
+
+    /** As one does that has 16 frames in flight at most. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void shouldSeldomWaitInVain(final boolean packed) {
+        try (PolledGuest from = guest("from", packed);
+                PolledGuest to = guest("to", packed)) {
+            final Wire wire = patientWire(from, to);
+            drain(wire);
+            long now = 0;
+            int held = 0;
+            for (int turn = 0; turn < 650; turn++) {
+                to.receiveq().refill(16);
+                from.transmitq().refill(16);
+                while (wire.forward(now) == 0) {
+                    now += 5_000;
+                    held++;
+                }
+            }
+            assertEquals(10, held);
         }
     }
 }
