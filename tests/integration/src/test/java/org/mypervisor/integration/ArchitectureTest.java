@@ -65,10 +65,14 @@ final class ArchitectureTest {
     @ArchTest
     static void thePacketWayNeitherAllocatesNorLogsNorUsesCollections(final JavaClasses classes) {
         final PacketWay way = new PacketWay(classes, "org.mypervisor.offload.Wire");
-        way.from("forward").from("enableKicks").from("suppressKicks").from("isWaiting");
+        way.from("forward", long.class)
+                .from("enableKicks")
+                .from("suppressKicks")
+                .from("isWaiting");
         way.mustPass(
                 "org.mypervisor.offload.Wire",
                 "org.mypervisor.offload.WireEnds",
+                "org.mypervisor.offload.Patience",
                 "org.mypervisor.offload.Port",
                 "org.mypervisor.offload.Packet",
                 "org.mypervisor.offload.Delivery",
