@@ -16,12 +16,12 @@ class WireTurnTest {
         return PolledGuest.of(id, SteadyRing.receiveq(packed), SteadyRing.transmitq(packed, () -> FRAME));
     }
 
-    private static Wire patientWire(final PolledGuest from, final PolledGuest to) {
+    private static Wire wire(final PolledGuest from, final PolledGuest to, final long patienceNanos) {
         return new Wire(
                 new WireEnds(from.port(), 0, to.port(), new Port[0]),
                 new Path("from -> to"),
                 new Element[0],
-                new Patience(5_000));
+                new Patience(patienceNanos));
     }
 
     /** Takes all that the rings had at first. */
@@ -38,11 +38,7 @@ class WireTurnTest {
     void shouldEndWithTheBurstThatFilledTheLastBuffer(final boolean packed) {
         try (PolledGuest from = guest("from", packed);
                 PolledGuest to = guest("to", packed)) {
-            final Wire wire = new Wire(
-                    new WireEnds(from.port(), 0, to.port(), new Port[0]),
-                    new Path("from -> to"),
-                    new Element[0],
-                    new Patience(0));
+            final Wire wire = wire(from, to, 0);
             drain(wire);
             from.transmitq().refill(32);
             to.receiveq().refill(8);
@@ -62,7 +58,7 @@ class WireTurnTest {
     void shouldWaitForABurstOfABusyDriverOnly(final boolean packed) {
         try (PolledGuest from = guest("from", packed);
                 PolledGuest to = guest("to", packed)) {
-            final Wire wire = patientWire(from, to);
+            final Wire wire = wire(from, to, 5_000);
             drain(wire);
             to.receiveq().refill(SteadyRing.SIZE);
             assertEquals(0, wire.forward(100), "nothing is there");
@@ -85,7 +81,7 @@ class WireTurnTest {
     void shouldNotWaitForADriverThatIsCalmAgain(final boolean packed) {
         try (PolledGuest from = guest("from", packed);
                 PolledGuest to = guest("to", packed)) {
-            final Wire wire = patientWire(from, to);
+            final Wire wire = wire(from, to, 5_000);
             drain(wire);
             to.receiveq().refill(SteadyRing.SIZE);
             assertEquals(0, wire.forward(50_000));
@@ -100,7 +96,7 @@ class WireTurnTest {
     void shouldSeldomWaitInVain(final boolean packed) {
         try (PolledGuest from = guest("from", packed);
                 PolledGuest to = guest("to", packed)) {
-            final Wire wire = patientWire(from, to);
+            final Wire wire = wire(from, to, 5_000);
             drain(wire);
             long now = 0;
             int held = 0;
