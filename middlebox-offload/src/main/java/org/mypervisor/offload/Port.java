@@ -13,6 +13,9 @@ import org.mypervisor.virtqueue.RunningQueue;
  * command may be executed again after a memory fault, so each one may be repeated.
  */
 final class Port {
+    /** Far longer than rings need to move, and short enough for those who wait if they do not come back. */
+    private static final long HELD_AT_MOST_NANOS = 100_000_000;
+
     private final String id;
     private final int queuePairs;
     private final long waitNanos;
@@ -21,6 +24,8 @@ final class Port {
     private final RunningQueue[] usableReceiveqs;
     private int usableReceiveqCount;
     private boolean up;
+    private boolean held;
+    private long heldSince;
     private boolean hostOffloads;
     private GuestOffloads guestOffloads = new GuestOffloads(0);
     private long patienceNanos;
@@ -126,6 +131,18 @@ final class Port {
         });
     }
 
+    /** Frames for this port wait from now on, for its queues stop only to start again at once; until {@link #release}. */
+    void hold() {
+        worker.execute(() -> {
+            held = true;
+            heldSince = System.nanoTime();
+        });
+    }
+
+    void release() {
+        worker.execute(() -> held = false);
+    }
+
     /** Sends a frame of our own to the far side of the port's path. */
     void announce(final byte[] own) {
         final Packet frame = new Packet();
@@ -155,6 +172,15 @@ final class Port {
     /** Pair 0 started and enabled. Worker thread. */
     boolean isUp() {
         return up;
+    }
+
+    /**
+     * Whether a frame for this port has to wait because its queues are coming back. Worker thread.
+     *
+     * @param now as of {@link System#nanoTime}
+     */
+    boolean isHeld(final long now) {
+        return held && now - heldSince < HELD_AT_MOST_NANOS;
     }
 
     /** The started transmitq of a pair, or null. Worker thread. */

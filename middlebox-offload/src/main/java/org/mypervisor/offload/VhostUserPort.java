@@ -59,6 +59,16 @@ final class VhostUserPort implements Attachment, DataPlane {
     }
 
     @Override
+    public void hold() {
+        port.hold();
+    }
+
+    @Override
+    public void release() {
+        port.release();
+    }
+
+    @Override
     public void enable(final int index, final boolean on) {
         port.enable(index, on);
     }

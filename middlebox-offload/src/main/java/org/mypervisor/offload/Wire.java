@@ -87,7 +87,7 @@ final class Wire {
             patience.foundNothing(now);
             return 0;
         }
-        if (patience.holdsBack(from, now)) {
+        if (patience.holdsBack(from, now) || ends.isHeld(now)) {
             return 0;
         }
         final RunningQueue sink = ends.to();

@@ -29,6 +29,23 @@ record WireEnds(Port source, int pair, Port destination, Port[] guards) {
         return destination == null ? 0 : Math.max(destination.waitNanos(), source.patienceNanos());
     }
 
+    /**
+     * Whether a frame has to wait because queues that it needs are coming back.
+     *
+     * @param now as of {@link System#nanoTime}
+     */
+    boolean isHeld(final long now) {
+        if (destination == null) {
+            return false;
+        }
+        for (final Port guard : guards) {
+            if (guard.isHeld(now)) {
+                return true;
+            }
+        }
+        return destination.isHeld(now);
+    }
+
     /** {@link Element#PASS}, or why no frame may pass now. */
     int gate() {
         return source.isTransmitqEnabled(pair) ? gateWhateverTheSource() : DropReason.DISABLED.ordinal();

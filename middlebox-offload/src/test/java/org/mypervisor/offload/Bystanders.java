@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
+import org.mypervisor.driversim.NetDriver;
 
 /**
  * Guests on ports c and d that send each other full bursts at a steady rate, while something bad happens at ports a and b
@@ -79,6 +80,11 @@ final class Bystanders implements AutoCloseable {
         } catch (final RuntimeException | Error e) {
             failure = e;
         }
+    }
+
+    /** The guest on port c; its rings and buffers are in use. */
+    NetDriver c() {
+        return traffic.c();
     }
 
     /** Waits until frames cross that were sent from now on. */

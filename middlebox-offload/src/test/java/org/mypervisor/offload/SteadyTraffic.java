@@ -149,6 +149,10 @@ final class SteadyTraffic implements AutoCloseable {
         return received;
     }
 
+    NetDriver c() {
+        return c;
+    }
+
     long sentByC() {
         return there.sent;
     }

@@ -175,13 +175,17 @@ final class BackendSession {
         }
     }
 
-    /** The old mappings may vanish after the acknowledgement, so every ring moves before it. */
+    /**
+     * The front-end goes on after the acknowledgement and may take the old memory away, so every ring moves before it; the
+     * frames that come for them meanwhile wait.
+     */
     private void setMemTable(final MemoryTable table) {
         if (table == memory) {
             return;
         }
         final MemoryTable old = memory;
         try {
+            dataPlane.hold();
             vrings.pauseAll();
         } catch (final RuntimeException e) {
             // A worker did not let go of the old memory; it knows nothing of the new one.
@@ -190,7 +194,10 @@ final class BackendSession {
         }
         memory = table;
         memoryGone = false;
+        startReadyRings();
+        dataPlane.release();
         if (old != null) {
+            // After all else: to unmap a guest takes its time.
             old.close();
         }
         if (table.regions() == 0) {

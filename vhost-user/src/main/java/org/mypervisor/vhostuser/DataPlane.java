@@ -13,6 +13,15 @@ public interface DataPlane {
     /** The worker has finished its burst, published all that it completed, and will not touch the ring again. */
     void stop(int index);
 
+    /**
+     * Rings are about to stop and to start again at once: until {@link #release}, frames for this port wait where they come
+     * from instead of being dropped.
+     */
+    void hold();
+
+    /** The rings run again, or will not. */
+    void release();
+
     /** A ring that is started but not enabled passes no frames; what the driver sends there is discarded. */
     void enable(int index, boolean enabled);
 

@@ -26,6 +26,12 @@ class PortThreadTest {
         public void stop(final int index) {}
 
         @Override
+        public void hold() {}
+
+        @Override
+        public void release() {}
+
+        @Override
         public void enable(final int index, final boolean enabled) {}
 
         @Override

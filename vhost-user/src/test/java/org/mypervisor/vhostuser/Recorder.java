@@ -35,6 +35,12 @@ final class Recorder implements DataPlane {
     }
 
     @Override
+    public void hold() {}
+
+    @Override
+    public void release() {}
+
+    @Override
     public synchronized void enable(final int index, final boolean on) {
         enabled.put(index, on);
     }

@@ -30,6 +30,12 @@ class StuckWorkerTest {
         }
 
         @Override
+        public void hold() {}
+
+        @Override
+        public void release() {}
+
+        @Override
         public void enable(final int index, final boolean enabled) {}
 
         @Override
