@@ -23,6 +23,7 @@ import org.mypervisor.offload.host.PacketInterface;
 import org.mypervisor.offload.host.TapInterface;
 import org.mypervisor.offload.host.XdpInterface;
 import org.mypervisor.offload.rules.RuleFileException;
+import org.mypervisor.vhostuser.Endpoint;
 import org.mypervisor.vhostuser.Libc;
 import org.mypervisor.vhostuser.PageProbe;
 
@@ -184,8 +185,9 @@ public final class Backend implements AutoCloseable {
 
     /** Loads the bindings to the system, which a back-end needs first; does nothing the second time. Any thread. */
     public static void prepare() {
-        Affinity.allowedCpus();
         Libc.lastError();
+        Affinity.allowedCpus();
+        Endpoint.prepare();
     }
 
     /** Starts to poll rings and to serve front-ends. */

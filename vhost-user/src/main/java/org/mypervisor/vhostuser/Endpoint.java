@@ -55,6 +55,16 @@ public final class Endpoint implements AutoCloseable {
         this.thread = new Thread(this::serve, "port-" + port);
     }
 
+    /** Loads the bindings of sockets, which the first endpoint needs; does nothing the second time. Any thread. */
+    public static void prepare() {
+        try {
+            UnixSocketChannel.create().close();
+        } catch (final IOException e) {
+            // It comes back where a socket is needed.
+            LOG.debug("no socket to begin with", e);
+        }
+    }
+
     private static FrontendSource source(final SocketOptions options) throws IOException {
         final OptionalInt inherited = InheritedSocket.descriptor(options.path());
         if (inherited.isPresent()) {

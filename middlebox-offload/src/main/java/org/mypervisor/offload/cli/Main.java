@@ -5,8 +5,10 @@ import java.io.InputStream;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
 import org.apache.logging.log4j.LogManager;
 import org.mypervisor.offload.Backend;
+import org.mypervisor.vhostuser.Libc;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -58,16 +60,28 @@ public final class Main implements Runnable {
         System.exit(commandLine().execute(args));
     }
 
-    /** The guests of a restarted back-end wait: what takes long to load is loaded while the arguments are parsed. */
+    /** The guests of a restarted back-end wait: what takes long to load is loaded in two threads. */
     private static void prepareInParallel() {
-        // Logging first: were two threads to start it at once, the configured level could come after that of
-        // --log-level.
-        LogManager.getLogger(Main.class);
-        final Thread thread = new Thread(Backend::prepare, "prepare");
+        final CountDownLatch logging = new CountDownLatch(1);
+        final Thread thread = new Thread(() -> prepare(logging), "prepare");
         thread.setDaemon(true);
         // The end of a process whose arguments are wrong may cut it off; other trouble comes back where it is needed.
         thread.setUncaughtExceptionHandler((ended, why) -> {});
         thread.start();
+        LogManager.getLogger(Main.class);
+        logging.countDown();
+    }
+
+    private static void prepare(final CountDownLatch logging) {
+        Libc.lastError();
+        // Of all that is loaded, this alone does not log. Were two threads to start logging at once, the configured
+        // level could come after that of --log-level.
+        try {
+            logging.await();
+            Backend.prepare();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** What management software asks a back-end program, vhost-user specification, "Back-end program conventions". */
