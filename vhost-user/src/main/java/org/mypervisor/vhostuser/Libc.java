@@ -50,6 +50,8 @@ public interface Libc {
 
     int RWF_NOWAIT = 8;
 
+    int PRIO_PROCESS = 0;
+
     int O_CLOEXEC = 0x80000;
 
     int SOCK_CLOEXEC = 0x80000;
@@ -128,6 +130,9 @@ public interface Libc {
     int sched_setaffinity(int tid, @size_t long size, long mask);
 
     int sched_getaffinity(int tid, @size_t long size, long mask);
+
+    @IgnoreError
+    int setpriority(int which, int id, int nice);
 
     /** The errno that the calling thread's last call left. */
     static int lastErrno() {

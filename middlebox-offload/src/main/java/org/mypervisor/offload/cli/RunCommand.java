@@ -71,6 +71,7 @@ final class RunCommand implements Callable<Integer> {
             onSignal(Signal.SIGHUP, number -> reload(backend));
             backend.start();
             LOG.info("running{}", control == null ? "" : ", control socket " + options.control);
+            CompilerThreads.endNice();
             if (options.exitWhenDone) {
                 awaitDone(backend);
             } else {

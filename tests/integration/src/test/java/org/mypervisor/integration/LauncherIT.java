@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -64,6 +65,42 @@ final class LauncherIT {
             final var capabilities = new ObjectMapper().readTree(mypervisor(line));
             assertEquals("net", capabilities.get("type").asText());
             assertTrue(capabilities.get("features").isArray());
+        }
+    }
+
+    /** They are nice while it starts; see the launcher. */
+    @Test
+    void shouldCompileThePacketWayAtOrdinaryPriority() throws IOException, InterruptedException {
+        try (BackendProcess backend =
+                BackendProcess.start(folder, BackendProcess.options(folder, List.of("a", "b"), "--path", "a <-> b"))) {
+            backend.awaitControl();
+            Waiting.until("compilers are not nice", Duration.ofSeconds(5), () -> {
+                final List<Integer> nices = niceOfCompilers(backend.pid());
+                return nices.size() >= 2 && nices.stream().allMatch(nice -> nice == 0);
+            });
+        }
+    }
+
+    private static List<Integer> niceOfCompilers(final long pid) throws IOException {
+        final List<Integer> nices = new ArrayList<>();
+        try (DirectoryStream<Path> threads = Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
+            for (final Path thread : threads) {
+                final String stat = Files.readString(thread.resolve("stat"));
+                if (stat.contains("CompilerThre")) {
+                    nices.add(Integer.valueOf(
+                            stat.substring(stat.lastIndexOf(')') + 2).split(" ")[16]));
+                }
+            }
+        }
+        return nices;
+    }
+
+    /** Empty when it has just ended. */
+    private static String statOf(final Path thread) {
+        try {
+            return Files.readString(thread.resolve("stat"));
+        } catch (final IOException e) {
+            return "";
         }
     }
 
