@@ -2,13 +2,16 @@
  * took. A DPDK application with one core for both ports, meant for two net_virtio_user ports, that is, for whatever back-end
  * listens on their sockets.
  *
- * loadgen EAL_OPTION... -- [--size BYTES|imix] [--flows N] [--ring N] [--rate FRAMES_PER_SECOND] [--latency] [--oneway]
- *                          [--warm SECONDS] [--seconds SECONDS]
+ * loadgen EAL_OPTION... -- --turns FILE [--size BYTES|imix] [--flows N] [--ring N] [--rate FRAMES_PER_SECOND] [--latency]
  *
+ * It sends and measures when take-turns.c says so in FILE; turns.h has the words.
  * --rate is that of both directions together; 0, the default, is as fast as it goes. Flow i has source address 198.18.0.0 + i,
  * destination 10.253.0.0 + i, source port 1024 + i % 60000 and destination port i % 1000 + 1; flows come in a scrambled order.
- * Prints one line of JSON: what was sent and received in the measured seconds, and percentiles in nanoseconds.
+ * Prints one line of JSON: what was received in the measured turns, the rate of each of them, and percentiles in nanoseconds.
  */
+#include "turns.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <rte_cycles.h>
@@ -22,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     PORTS = 2,
@@ -35,13 +39,15 @@ enum {
     SUB_BUCKETS = 64, /* 1.6 % */
     BUCKETS = 40 * SUB_BUCKETS,
     IMIX_LENGTH = 12,
+    MOST_TURNS = 4096,
 };
 
 static const uint16_t imix[IMIX_LENGTH] = {64, 576, 64, 64, 576, 64, 1514, 64, 576, 64, 576, 64};
 
 static unsigned flows = 1024, ring = 1024;
-static double rate, warm = 2, seconds = 5;
-static bool with_latency, one_way, with_imix;
+static double rate;
+static bool with_latency, with_imix;
+static const char *turns_file;
 static uint16_t size = 64;
 
 static struct rte_mempool *pool;
@@ -49,7 +55,10 @@ static uint8_t template[LARGEST];
 static uint32_t template_sum; /* of the IP header, without length and addresses */
 static uint32_t next_flow, flow_step;
 static unsigned imix_at;
-static uint64_t sent, received, refused, buckets[BUCKETS], slowest;
+static uint64_t received, refused, buckets[BUCKETS], slowest;
+static bool recording;
+static double mpps[MOST_TURNS];
+static unsigned turns_taken;
 
 static void fill_template(void)
 {
@@ -154,7 +163,6 @@ static void send_burst(uint16_t port, unsigned count)
             memcpy(rte_pktmbuf_mtod_offset(mbufs[i], void *, STAMP_OFFSET), &now, sizeof now);
     }
     unsigned taken = rte_eth_tx_burst(port, 0, mbufs, count);
-    sent += taken;
     refused += count - taken;
     if (taken < count)
         rte_pktmbuf_free_bulk(mbufs + taken, count - taken);
@@ -167,7 +175,7 @@ static void receive_burst(uint16_t port, double ns_per_cycle)
     if (!count)
         return;
     received += count;
-    if (with_latency) {
+    if (recording) {
         uint64_t now = rte_rdtsc(), stamp;
         for (unsigned i = 0; i < count; i++) {
             memcpy(&stamp, rte_pktmbuf_mtod_offset(mbufs[i], void *, STAMP_OFFSET), sizeof stamp);
@@ -179,27 +187,59 @@ static void receive_burst(uint16_t port, double ns_per_cycle)
     rte_pktmbuf_free_bulk(mbufs, count);
 }
 
-static void run(double duration)
+/* Once through both ports; paced from begin on, if at all. */
+static void forth_and_back(uint64_t now, uint64_t begin, uint64_t *given, bool sending)
 {
     const double hz = rte_get_tsc_hz();
-    const uint64_t begin = rte_rdtsc(), end = begin + duration * hz;
-    const unsigned senders = one_way ? 1 : PORTS;
-    uint64_t given[PORTS] = {0};
-    for (uint64_t now = begin; now < end; now = rte_rdtsc()) {
-        for (uint16_t port = 0; port < PORTS; port++) {
-            if (port < senders) {
-                unsigned count = BURST;
-                if (rate > 0) {
-                    uint64_t due = (now - begin) / hz * rate / senders;
-                    count = RTE_MIN(due - given[port], (uint64_t)BURST);
-                    given[port] += count;
-                }
-                if (count)
-                    send_burst(port, count);
+    for (uint16_t port = 0; port < PORTS; port++) {
+        if (sending) {
+            unsigned count = BURST;
+            if (rate > 0) {
+                uint64_t due = (now - begin) / hz * rate / PORTS;
+                count = RTE_MIN(due - given[port], (uint64_t)BURST);
+                given[port] += count;
             }
-            receive_burst(port, 1e9 / hz);
+            if (count)
+                send_burst(port, count);
         }
+        receive_burst(port, 1e9 / hz);
     }
+}
+
+static void take_turns(struct turns *turns)
+{
+    uint32_t word = PAUSE;
+    uint64_t begin = 0, turn_begin = 0, turn_received = 0, given[PORTS] = {0};
+    turns->ready = 1;
+    while (word != END) {
+        const uint32_t next = turns->word;
+        const uint64_t now = rte_rdtsc();
+        if (next != word) {
+            if (word == PAUSE) {
+                begin = now;
+                memset(given, 0, sizeof given);
+            }
+            if (word == MEASURE && turns_taken < MOST_TURNS)
+                mpps[turns_taken++] = (received - turn_received) / ((now - turn_begin) / (double)rte_get_tsc_hz()) / 1e6;
+            if (next == MEASURE) {
+                turn_begin = now;
+                turn_received = received;
+            }
+            /* What is under way at the end of a turn belongs to it. */
+            recording = with_latency && (next == MEASURE || (next == PAUSE && recording));
+            word = next;
+        }
+        forth_and_back(now, begin, given, word == WARM || word == MEASURE);
+    }
+}
+
+static struct turns *map_turns(void)
+{
+    int fd = open(turns_file, O_RDWR);
+    struct turns *turns = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *turns, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (turns == MAP_FAILED)
+        rte_exit(EXIT_FAILURE, "%s cannot be mapped: %s\n", turns_file, strerror(errno));
+    return turns;
 }
 
 static void set_up(uint16_t port)
@@ -238,8 +278,8 @@ static void parse(int argc, char **argv)
 {
     static const struct option options[] = {
         {"size", required_argument, 0, 's'},  {"flows", required_argument, 0, 'f'}, {"ring", required_argument, 0, 'g'},
-        {"rate", required_argument, 0, 'r'},  {"latency", no_argument, 0, 'l'},     {"oneway", no_argument, 0, 'o'},
-        {"warm", required_argument, 0, 'w'}, {"seconds", required_argument, 0, 't'}, {0, 0, 0, 0}};
+        {"rate", required_argument, 0, 'r'}, {"latency", no_argument, 0, 'l'},     {"turns", required_argument, 0, 't'},
+        {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -251,14 +291,12 @@ static void parse(int argc, char **argv)
         case 'g': ring = atoi(optarg); break;
         case 'r': rate = atof(optarg); break;
         case 'l': with_latency = true; break;
-        case 'o': one_way = true; break;
-        case 'w': warm = atof(optarg); break;
-        case 't': seconds = atof(optarg); break;
+        case 't': turns_file = optarg; break;
         default: rte_exit(2, "see the head of loadgen.c\n");
         }
     }
-    if (size < SMALLEST || size > LARGEST || flows < 1 || flows > 1 << 20 || seconds <= 0)
-        rte_exit(2, "size %d..%d, flows 1..%d, seconds above 0\n", SMALLEST, LARGEST, 1 << 20);
+    if (size < SMALLEST || size > LARGEST || flows < 1 || flows > 1 << 20 || !turns_file)
+        rte_exit(2, "size %d..%d, flows 1..%d, and --turns\n", SMALLEST, LARGEST, 1 << 20);
 }
 
 int main(int argc, char **argv)
@@ -276,12 +314,11 @@ int main(int argc, char **argv)
         rte_exit(EXIT_FAILURE, "no memory for frames\n");
     for (uint16_t port = 0; port < PORTS; port++)
         set_up(port);
-    run(warm);
-    sent = received = refused = slowest = 0;
-    memset(buckets, 0, sizeof buckets);
-    run(seconds);
-    printf("{\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"mpps\":%.3f", sent, received, refused,
-           received / seconds / 1e6);
+    take_turns(map_turns());
+    printf("{\"received\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"turns\":[", received, refused);
+    for (unsigned i = 0; i < turns_taken; i++)
+        printf("%s%.3f", i ? "," : "", mpps[i]);
+    printf("]");
     if (with_latency)
         printf(",\"p50\":%" PRIu64 ",\"p99\":%" PRIu64 ",\"p9999\":%" PRIu64 ",\"max\":%" PRIu64, percentile(.5), percentile(.99),
                percentile(.9999), slowest);

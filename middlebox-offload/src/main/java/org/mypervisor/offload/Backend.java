@@ -183,7 +183,7 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** Loads the bindings to the system, which a back-end needs first; does nothing the second time. Any thread. */
+    /** Loads the bindings to the system, which a back-end needs first. Any thread. */
     public static void prepare() {
         Libc.lastError();
         Affinity.allowedCpus();

@@ -187,18 +187,21 @@ final class BackendSession {
         try {
             dataPlane.hold();
             vrings.pauseAll();
-        } catch (final RuntimeException e) {
+        } catch (final RuntimeException | Error e) {
             // A worker did not let go of the old memory; it knows nothing of the new one.
             table.close();
             throw e;
         }
         memory = table;
         memoryGone = false;
-        startReadyRings();
-        dataPlane.release();
-        if (old != null) {
-            // After all else: to unmap a guest takes its time.
-            old.close();
+        try {
+            startReadyRings();
+            dataPlane.release();
+        } finally {
+            if (old != null) {
+                // After all else: to unmap a guest takes its time.
+                old.close();
+            }
         }
         if (table.regions() == 0) {
             log.warn(

@@ -55,7 +55,7 @@ public final class Endpoint implements AutoCloseable {
         this.thread = new Thread(this::serve, "port-" + port);
     }
 
-    /** Loads the bindings of sockets, which the first endpoint needs; does nothing the second time. Any thread. */
+    /** Loads the bindings of sockets, which the first endpoint needs. Any thread. */
     public static void prepare() {
         try {
             UnixSocketChannel.create().close();

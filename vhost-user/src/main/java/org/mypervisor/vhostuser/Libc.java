@@ -132,6 +132,9 @@ public interface Libc {
     int sched_getaffinity(int tid, @size_t long size, long mask);
 
     @IgnoreError
+    int getpriority(int which, int id);
+
+    @IgnoreError
     int setpriority(int which, int id, int nice);
 
     /** The errno that the calling thread's last call left. */

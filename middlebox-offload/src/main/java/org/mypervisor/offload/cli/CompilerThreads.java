@@ -1,32 +1,35 @@
 package org.mypervisor.offload.cli;
 
 import static org.mypervisor.vhostuser.Libc.LIBC;
+import static org.mypervisor.vhostuser.Libc.PRIO_PROCESS;
 
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.mypervisor.vhostuser.Libc;
 
 /**
- * The threads of the JVM that compile. The launcher has them start with a nice value, so that a start has the CPUs to itself;
- * the packet way wants to be compiled soon.
+ * The threads of the JVM that compile, setpriority(2). The launcher starts them nice, so that they do not take the CPUs from a start,
+ * for which guests wait; the packet way wants to be compiled soon. Any thread.
  */
 final class CompilerThreads {
+    private static final int CALLING_THREAD = 0;
     private static final Path THREADS = Path.of("/proc/self/task");
     private static final String NAME = "C[12] CompilerThre.*";
 
     private CompilerThreads() {}
 
-    /** Has no effect where the system does not allow it. */
+    /** From now on they have the priority of the calling thread. */
     static void endNice() {
+        final int own = LIBC.getpriority(PRIO_PROCESS, CALLING_THREAD);
         try (DirectoryStream<Path> threads = Files.newDirectoryStream(THREADS, CompilerThreads::compiles)) {
             for (final Path thread : threads) {
                 LIBC.setpriority(
-                        Libc.PRIO_PROCESS, Integer.parseInt(thread.getFileName().toString()), 0);
+                        PRIO_PROCESS, Integer.parseInt(thread.getFileName().toString()), own);
             }
-        } catch (final IOException e) {
-            // They stay nice: the packet way is compiled a little later.
+        } catch (final IOException | DirectoryIteratorException e) {
+            // Then the packet way is compiled a little later.
         }
     }
 

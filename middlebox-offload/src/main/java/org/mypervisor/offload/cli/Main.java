@@ -8,6 +8,7 @@ import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import org.apache.logging.log4j.LogManager;
 import org.mypervisor.offload.Backend;
+import org.mypervisor.vhostuser.Endpoint;
 import org.mypervisor.vhostuser.Libc;
 import picocli.AutoComplete;
 import picocli.CommandLine;
@@ -69,6 +70,9 @@ public final class Main implements Runnable {
         thread.setUncaughtExceptionHandler((ended, why) -> {});
         thread.start();
         LogManager.getLogger(Main.class);
+        // A logger that is made while --log-level is set may miss it; these would be made in the other thread.
+        LogManager.getLogger(Backend.class);
+        LogManager.getLogger(Endpoint.class);
         logging.countDown();
     }
 

@@ -68,7 +68,7 @@ final class LauncherIT {
         }
     }
 
-    /** They are nice while it starts; see the launcher. */
+    /** They are nice while it starts. */
     @Test
     void shouldCompileThePacketWayAtOrdinaryPriority() throws IOException, InterruptedException {
         try (BackendProcess backend =
@@ -85,7 +85,7 @@ final class LauncherIT {
         final List<Integer> nices = new ArrayList<>();
         try (DirectoryStream<Path> threads = Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
             for (final Path thread : threads) {
-                final String stat = Files.readString(thread.resolve("stat"));
+                final String stat = statOf(thread);
                 if (stat.contains("CompilerThre")) {
                     nices.add(Integer.valueOf(
                             stat.substring(stat.lastIndexOf(')') + 2).split(" ")[16]));
