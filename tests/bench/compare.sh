@@ -3,15 +3,15 @@
 #
 # compare.sh [OPTION]...
 #
-#   --turns N        each back-end has so many a case (default 20), in turn with the others; figures are medians over them
-#   --ms N           measured in a turn (default 300)
+#   --turns N        each back-end has so many a case (default 40), in turn with the others; figures are medians over them
+#   --ms N           measured in a turn (default 150)
 #   --warm N         seconds of warming up (default 6: on a CPU shared with the generator the JIT needs 3 to 4)
 #   --only REGEX     the cases whose name matches, as in 64/split/in_order/wire or 'imix/.*/wire'
 #   --latency        latencies at 10, 50 and 90 % of what the slower of ours and testpmd carries, instead of the table of speeds,
 #                    and the JVM's longest pause in a minute at 50 %
 #   --runs N         of ten seconds, for --latency (default 5); figures are medians over them
 #   --list           prints the names of the cases
-#   --out FOLDER     for bench.json (default target/bench)
+#   --out FOLDER     for bench.json, and turns.json with every turn (default target/bench)
 #
 # All back-ends of a case run at the same time, each with its own generator (loadgen.c, two virtio-user ports), and take turns of a
 # fraction of a second (take-turns.c): a machine that slows down does so for all of them. The generator runs on CPU 0, the
@@ -21,16 +21,16 @@
 # against 100 with 100k flows, and with 1m, of which each comes again after a million frames.
 #
 # A virtual machine's host may move its CPUs: apart ("far"), every packet takes two to three times as long as side by side
-# ("near"). So before and after each turn a cache line is sent there and back (core-to-core.c); the rates of turns with the CPUs in one
-# placement are compared with each other, turns between two placements with nothing. ns are busy nanoseconds a packet, over all turns;
-# OVS does not tell the like.
+# ("near"). So before and after each turn a cache line is sent there and back (core-to-core.c); where all had their turn with the CPUs in
+# one placement, their rates are compared: a ratio is the median of those of turns side by side. ns are busy nanoseconds a packet,
+# over all turns; OVS does not tell the like.
 # Needs huge pages: echo 1024 > /proc/sys/vm/nr_hugepages; mount -t hugetlbfs nodev /mnt/huge
 set -euo pipefail
 # shellcheck source=../../qemu-scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../qemu-scripts/lib.sh"
 BENCH=$ROOT/tests/bench
 
-turns=20 ms=300 warm=6 runs=5 only=. latency=no list=no out=$ROOT/target/bench
+turns=40 ms=150 warm=6 runs=5 only=. latency=no list=no out=$ROOT/target/bench
 while (($#)); do
     case $1 in
         --help | -h) usage; exit ;;
@@ -272,34 +272,37 @@ let_take_turns() {
 # Nanoseconds there and back from which on two CPUs are far from each other.
 readonly FAR=200
 # Of a turn, the caches' share.
-readonly LEAD=40
+readonly LEAD=25
 
-# compete WHO...: all take their turns; leaves {who: {turns: [...], near: [...], far: [...], ns: …}, …} in $WORK/case.
+# compete WHO...: all take their turns; leaves {who: {turns: [Mpps...], cores: [near, far or between...], ns: …}, …} in $WORK/case.
 compete() {
     local who
     for who in "$@"; do start "$who"; done
     let_take_turns "$turns" "$ms" "$LEAD" "$@"
     for who in "$@"; do end "$who"; done
     for who in "$@"; do
-        awk -v who="$who" -v far=$FAR '$1 == who { print $2 < far && $3 < far ? "near" : $2 >= far && $3 >= far ? "far" : "between" }' "$WORK/turns" |
-            jq -R . | jq -s --arg who "$who" --slurpfile of "$WORK/of-$who" \
-            '[., $of[0].turns] | transpose as $turns
-                | {($who): ($of[0] + {near: [$turns[] | select(.[0] == "near")[1]], far: [$turns[] | select(.[0] == "far")[1]]})}'
+        awk -v who="$who" -v far=$FAR \
+            '$1 == who { print ($2 < far && $3 < far ? "near" : $2 >= far && $3 >= far ? "far" : "between") }' "$WORK/turns" |
+            jq -R . | jq -s --arg who "$who" --slurpfile of "$WORK/of-$who" '{($who): ($of[0] + {cores: .})}'
     done | jq -cs add > "$WORK/case"
 }
 
-# A row for each placement in which everybody had turns enough for a median.
+# A row for each placement in which everybody had turns enough for a median. Ratios are those of turns side by side.
 readonly ROWS='def median: sort | .[(length - 1) / 2 | floor];
-    def ratio(a; b): if a and b then a / b else null end;
-    . as $c | ("near", "far") as $cores | [.[] | .[$cores] | length] | min as $n | select($n >= 3)
-    | {case: $case, cores: $cores, turns: $n}
-        + ([$c | to_entries[] | {("\(.key)_mpps"): (.value[$cores] | median)} + (if .value.ns then {("\(.key)_ns"): .value.ns} else {} end)] | add)
-    | . + {mpps_ratio_testpmd: ratio(.ours_mpps; .testpmd_mpps), ns_ratio_testpmd: ratio(.ours_ns; .testpmd_ns),
-        mpps_ratio_ovs: ratio(.ours_mpps; .ovs_mpps), ns_ratio_fewer: ratio(.ours_ns; .fewer_ns)}'
+    def quotient(a; b): if a and b then a / b else null end;
+    . as $c | [.[] | .cores] | transpose as $places | ("near", "far") as $cores
+    | [$places | to_entries[] | select(.value | all(. == $cores)) | .key] as $at | select($at | length >= 5)
+    | def ratio(who): if $c[who] then [$at[] | $c.ours.turns[.] / $c[who].turns[.]] | median else null end;
+    {case: $case, cores: $cores, turns: ($at | length)}
+        + ([$c | to_entries[] | .value.turns as $mpps | {("\(.key)_mpps"): ([$at[] | $mpps[.]] | median)}
+            + (if .value.ns then {("\(.key)_ns"): .value.ns} else {} end)] | add)
+    | . + {mpps_ratio_testpmd: ratio("testpmd"), ns_ratio_testpmd: quotient(.ours_ns; .testpmd_ns),
+        mpps_ratio_ovs: ratio("ovs"), ns_ratio_fewer: quotient(.ours_ns; .fewer_ns)}'
 
 speeds() {
     local name contenders
     : > "$WORK/rows"
+    : > "$out/turns.json"
     for name in "${chosen[@]}"; do
         split "$name"
         case $work in
@@ -308,6 +311,7 @@ speeds() {
             *) contenders=(ours ovs) ;;
         esac
         compete "${contenders[@]}"
+        jq -c --arg case "$name" '{$case} + .' "$WORK/case" >> "$out/turns.json"
         jq -c --arg case "$name" "$ROWS" "$WORK/case" > "$WORK/row"
         [[ -s $WORK/row ]] || warn "$name: the CPUs were moved all the time; take more --turns"
         cat "$WORK/row" >> "$WORK/rows"
@@ -325,7 +329,7 @@ speeds() {
 
 # rate_of_slower: what both ours and testpmd carry in the present case, frames a second.
 rate_of_slower() {
-    local turns=10 ms=300
+    local turns=20
     compete ours testpmd
     jq 'def median: sort | .[(length - 1) / 2 | floor]; [.[] | .turns | median] | min * 1e6 | round' "$WORK/case"
 }
