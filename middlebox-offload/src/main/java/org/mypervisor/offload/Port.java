@@ -131,7 +131,10 @@ final class Port {
         });
     }
 
-    /** Frames for this port, and those it guards, wait from now on, for its queues stop only to start again at once; until {@link #release}. */
+    /**
+     * Frames for this port, and those it guards, wait from now on until {@link #release}: its queues stop only to start again
+     * at once.
+     */
     void hold() {
         worker.execute(() -> {
             held = true;
