@@ -1,5 +1,6 @@
 package org.mypervisor.offload;
 
+import java.util.Arrays;
 import org.mypervisor.virtqueue.BufferBurst;
 import org.mypervisor.virtqueue.BufferQueue;
 import org.mypervisor.virtqueue.RawMemory;
@@ -206,8 +207,9 @@ final class Burst {
             bytes += packet.frameLength();
         }
         takenBytes = bytes;
-        for (int i = 0; i < count; i++) {
-            verdicts[i] = Wire.judge(elements, packets[i]);
+        Arrays.fill(verdicts, 0, count, Element.PASS);
+        for (final Element element : elements) {
+            element.processAll(packets, count, verdicts);
         }
     }
 

@@ -6,7 +6,7 @@ import java.util.Map;
  * One step of a path: looks at a frame and passes it on or ends it.
  *
  * <p>An instance belongs to one source queue and is used by that queue's worker thread alone, so it needs no locks.
- * {@link #process} must not allocate, block, log or throw.
+ * {@link #process} and {@link #processAll} must not allocate, block, log or throw.
  */
 public interface Element {
     /** The frame goes on to the next element or to the destination. Any other verdict is a {@link DropReason}. */
@@ -19,6 +19,22 @@ public interface Element {
      * @return {@link #PASS}, or the {@code ordinal()} of the {@link DropReason} that ends the frame here
      */
     int process(Packet packet);
+
+    /**
+     * Judges frames that go many at once, as {@link #process} would one after the other.
+     *
+     * @param packets the frames' snapshots
+     * @param count of them
+     * @param verdicts {@link #PASS} where a frame is to be judged, which is answered in its place; the others have been ended by
+     *     elements before and stay as they are
+     */
+    default void processAll(final Packet[] packets, final int count, final int[] verdicts) {
+        for (int i = 0; i < count; i++) {
+            if (verdicts[i] == PASS) {
+                verdicts[i] = process(packets[i]);
+            }
+        }
+    }
 
     /** The element's name in a path. */
     String name();

@@ -5,7 +5,9 @@ import java.lang.invoke.VarHandle;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.mypervisor.offload.rules.Headers;
+import org.mypervisor.offload.rules.RuleLookup;
 import org.mypervisor.offload.rules.RuleSet;
+import org.mypervisor.virtqueue.BufferBurst;
 
 /**
  * {@code filter(rules=FILE)}: passes or ends a frame by the first rule of a file that matches it; stateless, and for
@@ -27,6 +29,7 @@ public final class FilterElement implements Element {
     private record Rules(RuleSet set, long[] hits) {}
 
     private final Headers headers = new Headers();
+    private final RuleLookup lookup = new RuleLookup(BufferBurst.MOST);
     private volatile Rules rules;
 
     public FilterElement(final RuleSet rules) {
@@ -42,7 +45,29 @@ public final class FilterElement implements Element {
     public int process(final Packet packet) {
         final Rules current = rules;
         headers.parse(packet);
-        final int match = current.set.firstMatch(headers);
+        return judge(current, lookup.firstMatch(current.set, headers));
+    }
+
+    @Override
+    public void processAll(final Packet[] packets, final int count, final int[] verdicts) {
+        final Rules current = rules;
+        lookup.begin(current.set);
+        for (int i = 0; i < count; i++) {
+            if (verdicts[i] == PASS) {
+                headers.parse(packets[i]);
+                lookup.add(headers);
+            }
+        }
+        lookup.find();
+        int frame = 0;
+        for (int i = 0; i < count; i++) {
+            if (verdicts[i] == PASS) {
+                verdicts[i] = judge(current, lookup.match(frame++));
+            }
+        }
+    }
+
+    private static int judge(final Rules current, final int match) {
         if (match == RuleSet.UNPARSABLE) {
             return UNPARSABLE;
         }

@@ -1,5 +1,8 @@
 package org.mypervisor.offload.rules;
 
+import java.util.Arrays;
+import java.util.List;
+
 /**
  * The rules of one IP version, compiled: a tree whose inner nodes choose a child by a few bits of the frame's key, and whose
  * leaves name the rules that are left, to be compared one after the other. Immutable; any number of workers may share one.
@@ -14,7 +17,7 @@ final class Classifier {
     private final KeyLayout layout;
     private final long root;
     private final long[] nodes;
-    /** Positions of rules in {@link #rows}, in ascending order within each leaf. */
+    /** Rows of each leaf's rules, these in ascending order. */
     private final int[] candidates;
     /** One row of words a rule, see {@link Rows}. */
     private final long[] rows;
@@ -23,56 +26,115 @@ final class Classifier {
 
     private final PortLists lists;
 
+    /**
+     * @param boxes the rules', by position
+     * @param numbers the rules', by position, ascending
+     */
     Classifier(
-            final KeyLayout layout, final CutTree tree, final long[] rows, final int[] rules, final PortLists lists) {
+            final KeyLayout layout,
+            final CutTree tree,
+            final List<Box> boxes,
+            final int[] numbers,
+            final PortLists lists) {
         this.layout = layout;
         this.root = tree.root();
         this.nodes = tree.nodes();
-        this.candidates = tree.candidates();
-        this.rows = rows;
-        this.rules = rules;
         this.lists = lists;
-    }
-
-    /** The least number of a rule that matches, or {@code none}. */
-    int firstMatch(final Headers headers, final int none) {
-        final long[] key = headers.key();
-        long node = root;
-        while (Node.isInner(node)) {
-            node = nodes[Node.child(node, key)];
+        // Rows stand in the order in which leaves name them first: what is compared together is often in one cache
+        // line.
+        final int[] rowOf = new int[boxes.size()];
+        Arrays.fill(rowOf, -1);
+        final IntList order = new IntList();
+        // One more, for an empty leaf that begins at the end.
+        candidates = Arrays.copyOf(tree.candidates(), tree.candidates().length + 1);
+        for (int i = 0; i < candidates.length - 1; i++) {
+            final int position = candidates[i];
+            if (rowOf[position] < 0) {
+                rowOf[position] = order.size();
+                order.add(position);
+            }
+            candidates[i] = rowOf[position];
         }
-        return layout == KeyLayout.IPV4 ? firstMatch4(node, key, headers, none) : firstMatch6(node, key, headers, none);
+        final int[] positions = order.toArray();
+        rules = Arrays.stream(positions).map(position -> numbers[position]).toArray();
+        rows = Rows.of(layout, Arrays.stream(positions).mapToObj(boxes::get).toList());
     }
 
-    private int firstMatch4(final long leaf, final long[] key, final Headers headers, final int none) {
+    /** For each key the least number of a rule that matches, or {@code none}. */
+    void firstMatches(final Keys keys, final int none) {
+        keys.begin(root);
+        descend(keys);
+        fetchFirstRows(keys);
+        if (layout == KeyLayout.IPV4) {
+            for (int i = 0; i < keys.count(); i++) {
+                keys.matches()[i] = firstMatch4(keys.nodes()[i], keys.words(), keys.start(i), none);
+            }
+        } else {
+            for (int i = 0; i < keys.count(); i++) {
+                keys.matches()[i] = firstMatch6(keys.nodes()[i], keys.words(), keys.start(i), none);
+            }
+        }
+    }
+
+    /** All keys go down a level at a time, without branches that depend on them; those that have come to a leaf stay there. */
+    private void descend(final Keys keys) {
+        final long[] tree = nodes;
+        final long[] at = keys.nodes();
+        final long[] words = keys.words();
+        final int count = keys.count();
+        long leaves = root;
+        while (Node.isInner(leaves)) {
+            leaves = -1;
+            for (int i = 0; i < count; i++) {
+                final long node = at[i];
+                final long leaf = Node.onesIfLeaf(node);
+                final long child = tree[Node.child(node, words, keys.start(i)) & (int) ~leaf];
+                at[i] = node & leaf | child & ~leaf;
+                leaves &= at[i];
+            }
+        }
+    }
+
+    /** Loads the row to be compared first with each key, so that comparing does not wait for one after the other. */
+    private void fetchFirstRows(final Keys keys) {
+        final int rowWords = layout.rowWords();
+        final int[] ahead = keys.matches();
+        for (int i = 0; i < keys.count(); i++) {
+            // Empty leaves begin somewhere too.
+            ahead[i] = (int) rows[candidates[Node.firstCandidate(keys.nodes()[i])] * rowWords];
+        }
+    }
+
+    private int firstMatch4(final long leaf, final long[] key, final int start, final int none) {
         final long[] words = rows;
-        final long addresses = key[0];
-        final long transport = key[1];
+        final long addresses = key[start];
+        final long transport = key[start + 1];
         int i = Node.firstCandidate(leaf);
         for (final int end = i + Node.count(leaf); i < end; i++) {
             final int row = candidates[i] * ROW4;
             final long greatest = words[row + 3];
             final long differences =
                     (addresses ^ words[row]) & words[row + 1] | Rows.outside(transport, words[row + 2], greatest);
-            if (differences == 0 && (Rows.isExact(greatest) || lists.hold(rules[candidates[i]], headers))) {
+            if (differences == 0 && (Rows.isExact(greatest) || lists.hold(rules[candidates[i]], transport))) {
                 return rules[candidates[i]];
             }
         }
         return none;
     }
 
-    private int firstMatch6(final long leaf, final long[] key, final Headers headers, final int none) {
+    private int firstMatch6(final long leaf, final long[] key, final int start, final int none) {
         final long[] words = rows;
+        final long transport = key[start + 4];
         int i = Node.firstCandidate(leaf);
         for (final int end = i + Node.count(leaf); i < end; i++) {
             final int row = candidates[i] * ROW6;
             final long greatest = words[row + 9];
-            final long differences = (key[0] ^ words[row]) & words[row + 1]
-                    | (key[1] ^ words[row + 2]) & words[row + 3]
-                    | (key[2] ^ words[row + 4]) & words[row + 5]
-                    | (key[3] ^ words[row + 6]) & words[row + 7]
-                    | Rows.outside(key[4], words[row + 8], greatest);
-            if (differences == 0 && (Rows.isExact(greatest) || lists.hold(rules[candidates[i]], headers))) {
+            final long differences = (key[start] ^ words[row]) & words[row + 1]
+                    | (key[start + 1] ^ words[row + 2]) & words[row + 3]
+                    | (key[start + 2] ^ words[row + 4]) & words[row + 5]
+                    | (key[start + 3] ^ words[row + 6]) & words[row + 7]
+                    | Rows.outside(transport, words[row + 8], greatest);
+            if (differences == 0 && (Rows.isExact(greatest) || lists.hold(rules[candidates[i]], transport))) {
                 return rules[candidates[i]];
             }
         }

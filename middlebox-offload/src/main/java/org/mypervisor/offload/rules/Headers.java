@@ -64,7 +64,6 @@ public final class Headers {
     private long destinationLow;
     private int sourcePort;
     private int destinationPort;
-    private final long[] key = new long[KeyLayout.MOST_WORDS];
 
     public void parse(final Packet packet) {
         parse(packet.address(), packet.snapshotLength());
@@ -218,20 +217,19 @@ public final class Headers {
         return depth;
     }
 
-    /** Addresses, protocol and ports as the words of a {@link KeyLayout}; valid until the next frame is read. */
-    long[] key() {
+    /** Writes addresses, protocol and ports as the words of the family's {@link KeyLayout}. */
+    void putKey(final long[] words, final int start) {
         final long transport = KeyLayout.transportWord(protocol, sourcePort, destinationPort);
         if (family == IPV4) {
-            key[0] = sourceLow << 32 | destinationLow;
-            key[1] = transport;
+            words[start] = sourceLow << 32 | destinationLow;
+            words[start + 1] = transport;
         } else {
-            key[0] = sourceHigh;
-            key[1] = sourceLow;
-            key[2] = destinationHigh;
-            key[3] = destinationLow;
-            key[4] = transport;
+            words[start] = sourceHigh;
+            words[start + 1] = sourceLow;
+            words[start + 2] = destinationHigh;
+            words[start + 3] = destinationLow;
+            words[start + 4] = transport;
         }
-        return key;
     }
 
     /** Whether the frame was read to L4, or to the end of its headers if it has no L4. */

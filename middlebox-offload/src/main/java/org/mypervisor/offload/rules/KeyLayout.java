@@ -3,7 +3,7 @@ package org.mypervisor.offload.rules;
 import java.util.List;
 
 /**
- * Where the fields that rules ask for lie in the words of a frame's key ({@link Headers#key}). Address words come first,
+ * Where the fields that rules ask for lie in the words of a frame's key ({@link Headers#putKey}). Address words come first,
  * the last word has protocol and ports:
  *
  * <pre>
@@ -57,6 +57,15 @@ enum KeyLayout {
         return (long) (protocol & PROTOCOL_MASK) << PROTOCOL_SHIFT
                 | (long) (sourcePort & PORT_MASK) << SOURCE_PORT_SHIFT
                 | destinationPort & PORT_MASK;
+    }
+
+    /** Of such a word; what a frame does not have is above all ports. */
+    static int sourcePort(final long transport) {
+        return (int) (transport >>> SOURCE_PORT_SHIFT) & PORT_MASK;
+    }
+
+    static int destinationPort(final long transport) {
+        return (int) transport & PORT_MASK;
     }
 
     int fieldCount() {

@@ -46,14 +46,25 @@ final class Node {
         return node >= 0;
     }
 
-    /** Where the child of an inner node stands to which a key belongs. The second cut's bits stand above the first one's. */
-    static int child(final long node, final long[] key) {
+    /** All bits set for a leaf, none for an inner node. */
+    static long onesIfLeaf(final long node) {
+        return node >> Long.SIZE - 1;
+    }
+
+    /**
+     * Where the child of an inner node stands to which a key belongs. The second cut's bits stand above the first one's. Of a
+     * leaf: any number, if eight words may be read.
+     *
+     * @param key words, in which this key's begin at {@code start}
+     */
+    static int child(final long node, final long[] key, final int start) {
         final int first = (int) node;
         final int second = first >>> SECOND_SHIFT;
         final int firstMask = (1 << (first & BITS_MASK)) - 1;
         final int secondMask = (1 << (second & BITS_MASK)) - 1 << (first & BITS_MASK);
-        final long firstWord = key[first >>> WORD_SHIFT & WORD_MASK] >>> (first >>> ROTATION_SHIFT);
-        final long secondWord = Long.rotateRight(key[second >>> WORD_SHIFT & WORD_MASK], second >>> ROTATION_SHIFT);
+        final long firstWord = key[start + (first >>> WORD_SHIFT & WORD_MASK)] >>> (first >>> ROTATION_SHIFT);
+        final long secondWord =
+                Long.rotateRight(key[start + (second >>> WORD_SHIFT & WORD_MASK)], second >>> ROTATION_SHIFT);
         return (int) (node >>> CHILD_SHIFT) + ((int) firstWord & firstMask | (int) secondWord & secondMask);
     }
 

@@ -30,12 +30,13 @@ final class PortLists {
         return row;
     }
 
-    /** Whether a frame's ports are among those of a rule. */
-    boolean hold(final int rule, final Headers headers) {
-        return holds(source[rule], headers.sourcePort()) && holds(destination[rule], headers.destinationPort());
+    /** Whether the ports in a key's last word are among those of a rule. */
+    boolean hold(final int rule, final long transport) {
+        return holds(source[rule], KeyLayout.sourcePort(transport))
+                && holds(destination[rule], KeyLayout.destinationPort(transport));
     }
 
-    /** A frame without ports has port {@link Rule#ANY}, which is in no range. */
+    /** What stands for a port that a frame does not have is in no range. */
     private static boolean holds(final int[] ranges, final int port) {
         for (int i = 0; i < ranges.length; i += 2) {
             if (ranges[i] <= port && port <= ranges[i + 1]) {

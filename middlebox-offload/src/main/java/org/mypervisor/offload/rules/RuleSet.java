@@ -5,10 +5,10 @@ import java.util.stream.IntStream;
 
 /**
  * Rules compiled for judging frames: the first one that matches wins, else the default. Immutable, so that any number
- * of workers may share one. {@link #firstMatch} allocates nothing; everything else belongs to control threads.
+ * of workers may share one. They ask by {@link RuleLookup}; everything public but {@link #allows} belongs to control threads.
  */
 public final class RuleSet {
-    /** {@link #firstMatch} of a frame whose headers could not be read as far as these rules look. */
+    /** {@link RuleLookup#match} of a frame whose headers could not be read as far as these rules look. */
     public static final int UNPARSABLE = -1;
 
     private final List<Rule> rules;
@@ -44,7 +44,7 @@ public final class RuleSet {
         final List<Box> boxes = IntStream.range(0, numbers.length)
                 .mapToObj(position -> new Box(layout, position, rules.get(numbers[position])))
                 .toList();
-        return new Classifier(layout, CutTreeBuilder.build(layout, boxes), Rows.of(layout, boxes), numbers, lists);
+        return new Classifier(layout, CutTreeBuilder.build(layout, boxes), boxes, numbers, lists);
     }
 
     /** How far a frame's headers must be readable for this rule to be able to say yes or no. */
@@ -60,31 +60,32 @@ public final class RuleSet {
     }
 
     /**
-     * The first rule that matches a frame.
-     *
-     * <p>A frame that could not be read as far as any of the rules looks is not judged rule by rule: a rule that cannot
+     * Whether a frame could be read as far as any of the rules looks. If not it is not judged rule by rule: a rule that cannot
      * be decided would let pass what it was written against.
-     *
-     * @return its index, or {@link #size} for the default, or {@link #UNPARSABLE}
      */
-    public int firstMatch(final Headers headers) {
-        if (headers.depth() < neededDepth) {
-            return UNPARSABLE;
-        }
-        final int none = allows.length - 1;
-        return switch (headers.family()) {
-            case Headers.IPV4 -> ipv4.firstMatch(headers, none);
-            case Headers.IPV6 -> ipv6.firstMatch(headers, none);
-            default -> etherTypes.firstMatch(headers.etherType(), none);
-        };
+    boolean isReadable(final Headers headers) {
+        return headers.depth() >= neededDepth;
     }
 
-    /** Memory that {@link #firstMatch} works in. */
+    /** Of a frame that is not IP. */
+    int firstMatch(final int etherType) {
+        return etherTypes.firstMatch(etherType, size());
+    }
+
+    void firstMatches4(final Keys keys) {
+        ipv4.firstMatches(keys, size());
+    }
+
+    void firstMatches6(final Keys keys) {
+        ipv6.firstMatches(keys, size());
+    }
+
+    /** Memory that look-ups work in. */
     long compiledBytes() {
         return ipv4.bytes() + ipv6.bytes();
     }
 
-    /** What to do with a frame for which {@link #firstMatch} returned this index, the default's included. */
+    /** What to do with a frame for which {@link RuleLookup#match} is this index, the default's included. */
     public boolean allows(final int match) {
         return allows[match];
     }

@@ -66,7 +66,7 @@ class ClassBenchFileTest {
     private static int match(final RuleSet rules, final byte[] frame) {
         final Headers headers = new Headers();
         headers.parse(Frames.load(new Packet(), frame));
-        return rules.firstMatch(headers);
+        return new RuleLookup(1).firstMatch(rules, headers);
     }
 
     @ParameterizedTest

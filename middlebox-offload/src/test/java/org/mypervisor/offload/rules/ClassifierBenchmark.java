@@ -23,7 +23,10 @@ public final class ClassifierBenchmark {
 
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
+    private static final int BURST = 32;
+
     private final Headers headers = new Headers();
+    private final RuleLookup lookup = new RuleLookup(BURST);
     private final long memory = RawMemory.allocate(FRAMES_PER_ROUND * STRIDE);
     private long sum;
 
@@ -113,9 +116,17 @@ public final class ClassifierBenchmark {
 
     private void judge(final Load load, final int flows) {
         long matched = 0;
-        for (int i = 0; i < flows; i++) {
-            headers.parse(memory + (long) i * STRIDE, load.lengths[i]);
-            matched += load.rules.firstMatch(headers);
+        for (int i = 0; i < flows; i += BURST) {
+            lookup.begin(load.rules);
+            final int count = Math.min(BURST, flows - i);
+            for (int k = 0; k < count; k++) {
+                headers.parse(memory + (long) (i + k) * STRIDE, load.lengths[i + k]);
+                lookup.add(headers);
+            }
+            lookup.find();
+            for (int k = 0; k < count; k++) {
+                matched += lookup.match(k);
+            }
         }
         sum += matched;
     }

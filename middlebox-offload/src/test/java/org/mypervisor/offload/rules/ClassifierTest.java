@@ -25,7 +25,10 @@ class ClassifierTest {
     /** Rules times frames of one set: what the walk takes a second or so for. */
     private static final long MOST_COMPARED = 60_000_000;
 
+    private static final int MOST_TOGETHER = 32;
+
     private final Headers headers = new Headers();
+    private final RuleLookup lookup = new RuleLookup(MOST_TOGETHER);
     private final long memory = RawMemory.allocate(RuleTraffic.MOST_BYTES);
 
     @AfterEach
@@ -48,26 +51,37 @@ class ClassifierTest {
         return String.join("\n", lines) + "\n";
     }
 
-    /** Compares so many frames and returns how many of them some rule matched. */
+    /** Compares so many frames, looked up in lots of all sizes, and returns how many of them some rule matched. */
     private int compare(final RuleSet rules, final long seed, final int frames) {
         final NaiveWalk walk = new NaiveWalk(rules);
         final RuleTraffic traffic = new RuleTraffic(rules, seed, 10);
         final ByteBuffer frame = ByteBuffer.allocate(RuleTraffic.MOST_BYTES);
+        final int[] expected = new int[MOST_TOGETHER];
+        final String[] stories = new String[MOST_TOGETHER];
+        final Random sizes = new Random(seed);
         int matched = 0;
-        for (int i = 0; i < frames; i++) {
-            final int length = traffic.next(frame);
-            for (int b = 0; b < length; b++) {
-                RawMemory.putU8(memory + b, frame.get(b));
+        for (int done = 0; done < frames; ) {
+            final int together = Math.min(frames - done, 1 + sizes.nextInt(MOST_TOGETHER));
+            lookup.begin(rules);
+            for (int i = 0; i < together; i++) {
+                final int length = traffic.next(frame);
+                for (int b = 0; b < length; b++) {
+                    RawMemory.putU8(memory + b, frame.get(b));
+                }
+                headers.parse(memory, length);
+                lookup.add(headers);
+                expected[i] = walk.firstMatch(headers);
+                stories[i] = HexFormat.of().formatHex(frame.array(), 0, length);
             }
-            headers.parse(memory, length);
-            final int expected = walk.firstMatch(headers);
-            final int found = rules.firstMatch(headers);
-            if (found != expected) {
-                final String story =
-                        "seed " + seed + ", frame " + i + ": " + HexFormat.of().formatHex(frame.array(), 0, length);
-                assertEquals(name(rules, expected), name(rules, found), story);
+            lookup.find();
+            for (int i = 0; i < together; i++) {
+                if (lookup.match(i) != expected[i]) {
+                    final String story = "seed " + seed + ", frame " + (done + i) + ": " + stories[i];
+                    assertEquals(name(rules, expected[i]), name(rules, lookup.match(i)), story);
+                }
+                matched += expected[i] >= 0 && expected[i] < rules.size() ? 1 : 0;
             }
-            matched += expected >= 0 && expected < rules.size() ? 1 : 0;
+            done += together;
         }
         return matched;
     }

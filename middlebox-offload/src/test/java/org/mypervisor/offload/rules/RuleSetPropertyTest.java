@@ -84,6 +84,7 @@ class RuleSetPropertyTest {
     private final Random random = new Random(20260101);
     private final Packet packet = new Packet();
     private final Headers headers = new Headers();
+    private final RuleLookup lookup = new RuleLookup(1);
 
     @Test
     void shouldAgreeWithTheModel() throws RuleFileException {
@@ -118,7 +119,7 @@ class RuleSetPropertyTest {
         }
         headers.parse(Frames.load(packet, bytes));
         final String story = text + "\nframe " + HexFormat.of().formatHex(bytes);
-        assertEquals(expected, set.firstMatch(headers), story);
+        assertEquals(expected, lookup.firstMatch(set, headers), story);
         assertEquals(
                 expected == models.size() ? defaultAllow : models.get(expected).allow, set.allows(expected), story);
         return expected < models.size();

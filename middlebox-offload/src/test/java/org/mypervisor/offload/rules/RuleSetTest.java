@@ -39,7 +39,7 @@ class RuleSetTest {
         try {
             final RuleSet set = RuleFile.parse("test.rules", rules);
             headers.parse(Frames.load(packet, frame));
-            return set.firstMatch(headers);
+            return new RuleLookup(1).firstMatch(set, headers);
         } catch (final RuleFileException e) {
             throw new AssertionError(e);
         }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.mypervisor.offload.rules.Headers;
 import org.mypervisor.offload.rules.Rule;
+import org.mypervisor.offload.rules.RuleLookup;
 import org.mypervisor.offload.rules.RuleSet;
 import org.mypervisor.virtqueue.RawMemory;
 
@@ -55,9 +56,10 @@ final class RuleChecks {
         }
         final Headers headers = new Headers();
         headers.parse(address, frame.length);
-        final int match = rules.firstMatch(headers);
+        final RuleLookup lookup = new RuleLookup(1);
+        final int match = lookup.firstMatch(rules, headers);
         assertTrue(RuleSet.UNPARSABLE <= match && match <= rules.size());
-        assertEquals(match, again.firstMatch(headers));
+        assertEquals(match, lookup.firstMatch(again, headers));
         assertTrue(match != RuleSet.UNPARSABLE || !headers.parsable());
     }
 }
