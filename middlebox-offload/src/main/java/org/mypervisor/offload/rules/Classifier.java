@@ -1,8 +1,5 @@
 package org.mypervisor.offload.rules;
 
-import java.util.Arrays;
-import java.util.List;
-
 /**
  * The rules of one IP version, compiled: a tree whose inner nodes choose a child by a few bits of the frame's key, and whose
  * leaves name the rules that are left, to be compared one after the other. Immutable; any number of workers may share one.
@@ -17,7 +14,7 @@ final class Classifier {
     private final KeyLayout layout;
     private final long root;
     private final long[] nodes;
-    /** Rows of each leaf's rules, these in ascending order. */
+    /** Positions of rules in {@link #rows}, in ascending order within each leaf. */
     private final int[] candidates;
     /** One row of words a rule, see {@link Rows}. */
     private final long[] rows;
@@ -26,45 +23,21 @@ final class Classifier {
 
     private final PortLists lists;
 
-    /**
-     * @param boxes the rules', by position
-     * @param numbers the rules', by position, ascending
-     */
     Classifier(
-            final KeyLayout layout,
-            final CutTree tree,
-            final List<Box> boxes,
-            final int[] numbers,
-            final PortLists lists) {
+            final KeyLayout layout, final CutTree tree, final long[] rows, final int[] rules, final PortLists lists) {
         this.layout = layout;
         this.root = tree.root();
         this.nodes = tree.nodes();
+        this.candidates = tree.candidates();
+        this.rows = rows;
+        this.rules = rules;
         this.lists = lists;
-        // Rows stand in the order in which leaves name them first: what is compared together is often in one cache
-        // line.
-        final int[] rowOf = new int[boxes.size()];
-        Arrays.fill(rowOf, -1);
-        final IntList order = new IntList();
-        // One more, for an empty leaf that begins at the end.
-        candidates = Arrays.copyOf(tree.candidates(), tree.candidates().length + 1);
-        for (int i = 0; i < candidates.length - 1; i++) {
-            final int position = candidates[i];
-            if (rowOf[position] < 0) {
-                rowOf[position] = order.size();
-                order.add(position);
-            }
-            candidates[i] = rowOf[position];
-        }
-        final int[] positions = order.toArray();
-        rules = Arrays.stream(positions).map(position -> numbers[position]).toArray();
-        rows = Rows.of(layout, Arrays.stream(positions).mapToObj(boxes::get).toList());
     }
 
     /** For each key the least number of a rule that matches, or {@code none}. */
     void firstMatches(final Keys keys, final int none) {
         keys.begin(root);
         descend(keys);
-        fetchFirstRows(keys);
         if (layout == KeyLayout.IPV4) {
             for (int i = 0; i < keys.count(); i++) {
                 keys.matches()[i] = firstMatch4(keys.nodes()[i], keys.words(), keys.start(i), none);
@@ -76,7 +49,7 @@ final class Classifier {
         }
     }
 
-    /** All keys go down a level at a time, without branches that depend on them; those that have come to a leaf stay there. */
+    /** All keys go down a level at a time; those that have come to a leaf stay there. */
     private void descend(final Keys keys) {
         final long[] tree = nodes;
         final long[] at = keys.nodes();
@@ -87,21 +60,11 @@ final class Classifier {
             leaves = -1;
             for (int i = 0; i < count; i++) {
                 final long node = at[i];
-                final long leaf = Node.onesIfLeaf(node);
-                final long child = tree[Node.child(node, words, keys.start(i)) & (int) ~leaf];
-                at[i] = node & leaf | child & ~leaf;
+                if (Node.isInner(node)) {
+                    at[i] = tree[Node.child(node, words, keys.start(i))];
+                }
                 leaves &= at[i];
             }
-        }
-    }
-
-    /** Loads the row to be compared first with each key, so that comparing does not wait for one after the other. */
-    private void fetchFirstRows(final Keys keys) {
-        final int rowWords = layout.rowWords();
-        final int[] ahead = keys.matches();
-        for (int i = 0; i < keys.count(); i++) {
-            // Empty leaves begin somewhere too.
-            ahead[i] = (int) rows[candidates[Node.firstCandidate(keys.nodes()[i])] * rowWords];
         }
     }
 

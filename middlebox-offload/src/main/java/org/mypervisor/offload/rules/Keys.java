@@ -16,8 +16,7 @@ final class Keys {
 
     Keys(final KeyLayout layout, final int most) {
         stride = layout.addressWords + 1;
-        // Leaves name no words, but are read as if they did.
-        words = new long[most * stride + KeyLayout.MOST_WORDS];
+        words = new long[most * stride];
         nodes = new long[most];
         frames = new int[most];
         matches = new int[most];

@@ -46,14 +46,8 @@ final class Node {
         return node >= 0;
     }
 
-    /** All bits set for a leaf, none for an inner node. */
-    static long onesIfLeaf(final long node) {
-        return node >> Long.SIZE - 1;
-    }
-
     /**
-     * Where the child of an inner node stands to which a key belongs. The second cut's bits stand above the first one's. Of a
-     * leaf: any number, if eight words may be read.
+     * Where the child of an inner node stands to which a key belongs. The second cut's bits stand above the first one's.
      *
      * @param key words, in which this key's begin at {@code start}
      */

@@ -12,9 +12,9 @@ final class Rows {
 
     private Rows() {}
 
-    /** One row for each box, in their order; one that is not used if there is no box. */
+    /** One row for each box, in their order. */
     static long[] of(final KeyLayout layout, final List<Box> boxes) {
-        final long[] rows = new long[Math.max(1, boxes.size()) * layout.rowWords()];
+        final long[] rows = new long[boxes.size() * layout.rowWords()];
         int i = 0;
         for (final Box box : boxes) {
             for (int word = 0; word < layout.addressWords; word++) {

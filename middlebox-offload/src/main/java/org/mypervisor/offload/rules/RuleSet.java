@@ -44,7 +44,7 @@ public final class RuleSet {
         final List<Box> boxes = IntStream.range(0, numbers.length)
                 .mapToObj(position -> new Box(layout, position, rules.get(numbers[position])))
                 .toList();
-        return new Classifier(layout, CutTreeBuilder.build(layout, boxes), boxes, numbers, lists);
+        return new Classifier(layout, CutTreeBuilder.build(layout, boxes), Rows.of(layout, boxes), numbers, lists);
     }
 
     /** How far a frame's headers must be readable for this rule to be able to say yes or no. */
