@@ -5,8 +5,9 @@
  * loadgen EAL_OPTION... -- --turns FILE [--size BYTES|imix] [--flows N] [--ring N] [--rate FRAMES_PER_SECOND] [--latency]
  *
  * It sends and measures when take-turns.c says so in FILE; turns.h has the words.
- * --rate is that of both directions together; 0, the default, is as fast as it goes. Flow i has source address 198.18.0.0 + i,
- * destination 10.253.0.0 + i, source port 1024 + i % 60000 and destination port i % 1000 + 1; flows come in a scrambled order.
+ * --ring is the length of the rings; at most 256 frames a port are under way. --rate is that of both directions together; 0, the
+ * default, is as fast as it goes. Flow i has source address 198.18.0.0 + i, destination 10.253.0.0 + i, source port 1024 + i % 60000
+ * and destination port i % 1000 + 1; flows come in a scrambled order.
  * Prints one line of JSON: what was received in the measured turns, the rate of each of them, and percentiles in nanoseconds.
  */
 #include "turns.h"
@@ -42,6 +43,7 @@ enum {
     SUB_BUCKETS = 64, /* 1.6 % */
     BUCKETS = 40 * SUB_BUCKETS,
     IMIX_LENGTH = 12,
+    MOST_RING = 2048,
     MOST_TURNS = 4096,
 };
 
@@ -118,7 +120,6 @@ static void fill(struct rte_mbuf *mbuf)
     udp->src_port = rte_cpu_to_be_16(1024 + flow % 60000);
     udp->dst_port = rte_cpu_to_be_16(flow % 1000 + 1);
     udp->dgram_len = rte_cpu_to_be_16(bytes - RTE_ETHER_HDR_LEN - sizeof *ip);
-    mbuf->ol_flags = 0;
     mbuf->data_len = mbuf->pkt_len = bytes;
 }
 
@@ -176,24 +177,26 @@ static void give_back(struct rte_mbuf **mbufs, unsigned count)
     spares += count;
 }
 
-static void send_burst(uint16_t port, unsigned count)
+/* Answers how many the ring took. With --latency the first is due at that time, and each a step later than the one before: frames that
+ * find no place wait, and their time counts from then on. */
+static unsigned send_burst(uint16_t port, unsigned count, double due, double step)
 {
     struct rte_mbuf *mbufs[BURST];
     if (!take(mbufs, count))
-        return;
+        return 0;
     /* The back-end has had these lines; they are waited for together. */
     for (unsigned i = 0; i < count; i++)
         __builtin_prefetch(rte_pktmbuf_mtod(mbufs[i], void *), 1);
     for (unsigned i = 0; i < count; i++)
         fill(mbufs[i]);
-    if (with_latency) {
-        uint64_t now = rte_rdtsc();
-        for (unsigned i = 0; i < count; i++)
-            memcpy(rte_pktmbuf_mtod_offset(mbufs[i], void *, STAMP_OFFSET), &now, sizeof now);
+    for (unsigned i = 0; with_latency && i < count; i++) {
+        uint64_t stamp = due + i * step;
+        memcpy(rte_pktmbuf_mtod_offset(mbufs[i], void *, STAMP_OFFSET), &stamp, sizeof stamp);
     }
     unsigned taken = rte_eth_tx_burst(port, 0, mbufs, count);
     refused += count - taken;
     give_back(mbufs + taken, count - taken);
+    return taken;
 }
 
 static void receive_burst(uint16_t port, double ns_per_cycle)
@@ -203,6 +206,9 @@ static void receive_burst(uint16_t port, double ns_per_cycle)
     if (!count)
         return;
     received += count;
+    for (unsigned i = 0; i < count; i++)
+        if (mbufs[i]->nb_segs != 1)
+            rte_exit(EXIT_FAILURE, "a frame came in %u parts, and is not to be sent again\n", mbufs[i]->nb_segs);
     if (recording) {
         uint64_t now = rte_rdtsc(), stamp;
         for (unsigned i = 0; i < count; i++) {
@@ -218,17 +224,13 @@ static void receive_burst(uint16_t port, double ns_per_cycle)
 /* Once through both ports; paced from begin on, if at all. */
 static void forth_and_back(uint64_t now, uint64_t begin, uint64_t *given, bool sending)
 {
-    const double hz = rte_get_tsc_hz();
+    const double hz = rte_get_tsc_hz(), step = rate > 0 ? PORTS * hz / rate : 0;
     for (uint16_t port = 0; port < PORTS; port++) {
         if (sending) {
-            unsigned count = BURST;
-            if (rate > 0) {
-                uint64_t due = (now - begin) / hz * rate / PORTS;
-                count = RTE_MIN(due - given[port], (uint64_t)BURST);
-                given[port] += count;
-            }
+            uint64_t due = rate > 0 ? (now - begin) / step : given[port] + BURST;
+            unsigned count = RTE_MIN(due - given[port], (uint64_t)BURST);
             if (count)
-                send_burst(port, count);
+                given[port] += send_burst(port, count, begin + (given[port] + 1) * step, step);
         }
         receive_burst(port, 1e9 / hz);
     }
@@ -274,7 +276,8 @@ static void set_up(uint16_t port)
 {
     struct rte_eth_conf conf = {0};
     struct rte_eth_link link = {0};
-    if (rte_eth_dev_configure(port, 1, 1, &conf) || rte_eth_tx_queue_setup(port, 0, RTE_MIN(ring, (unsigned)MOST_SENT), SOCKET_ID_ANY, NULL)
+    const unsigned most_sent = RTE_MIN(ring, (unsigned)MOST_SENT);
+    if (rte_eth_dev_configure(port, 1, 1, &conf) || rte_eth_tx_queue_setup(port, 0, most_sent, SOCKET_ID_ANY, NULL)
         || rte_eth_rx_queue_setup(port, 0, ring, SOCKET_ID_ANY, NULL, pool) || rte_eth_dev_start(port))
         rte_exit(EXIT_FAILURE, "port %u cannot be set up\n", port);
     rte_eth_promiscuous_enable(port);
@@ -323,8 +326,10 @@ static void parse(int argc, char **argv)
         default: rte_exit(2, "see the head of loadgen.c\n");
         }
     }
-    if (size < SMALLEST || size > LARGEST || flows < 1 || flows > 1 << 20 || !turns_file)
-        rte_exit(2, "size %d..%d, flows 1..%d, and --turns\n", SMALLEST, LARGEST, 1 << 20);
+    if (size < SMALLEST || size > LARGEST || flows < 1 || flows > 1 << 20 || ring < BURST || ring > MOST_RING
+        || (with_latency && rate <= 0) || !turns_file)
+        rte_exit(2, "size %d..%d, flows 1..%d, ring %d..%d, --rate with --latency, and --turns\n", SMALLEST, LARGEST, 1 << 20, BURST,
+                 MOST_RING);
 }
 
 int main(int argc, char **argv)
