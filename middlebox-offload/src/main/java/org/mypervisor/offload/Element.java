@@ -24,7 +24,7 @@ public interface Element {
      * Judges frames that go many at once, as {@link #process} would one after the other.
      *
      * @param packets the frames' snapshots
-     * @param count of them
+     * @param count of them, {@link org.mypervisor.virtqueue.BufferBurst#MOST} at most
      * @param verdicts {@link #PASS} where a frame is to be judged, which is answered in its place; the others have been ended by
      *     elements before and stay as they are
      */

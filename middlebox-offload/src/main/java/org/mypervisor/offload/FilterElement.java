@@ -36,7 +36,7 @@ public final class FilterElement implements Element {
         use(rules);
     }
 
-    /** Judges by these rules from the next frame on. Their counters begin at zero. */
+    /** Judges by these rules from the next burst on. Their counters begin at zero. */
     public void use(final RuleSet newRules) {
         rules = new Rules(newRules, new long[newRules.size() + 1]);
     }
@@ -51,14 +51,14 @@ public final class FilterElement implements Element {
     @Override
     public void processAll(final Packet[] packets, final int count, final int[] verdicts) {
         final Rules current = rules;
-        lookup.begin(current.set);
+        lookup.begin();
         for (int i = 0; i < count; i++) {
             if (verdicts[i] == PASS) {
                 headers.parse(packets[i]);
-                lookup.add(headers);
+                lookup.add(current.set, headers);
             }
         }
-        lookup.find();
+        lookup.find(current.set);
         int frame = 0;
         for (int i = 0; i < count; i++) {
             if (verdicts[i] == PASS) {

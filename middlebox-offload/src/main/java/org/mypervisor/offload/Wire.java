@@ -235,7 +235,7 @@ final class Wire {
     }
 
     /** {@link Element#PASS} if all elements say so, else the first other verdict. */
-    static int judge(final Element[] elements, final Packet judged) {
+    private static int judge(final Element[] elements, final Packet judged) {
         for (final Element element : elements) {
             final int elementVerdict = element.process(judged);
             if (elementVerdict != Element.PASS) {

@@ -1,11 +1,13 @@
 package org.mypervisor.offload;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.mypervisor.offload.rules.Frames.ethernet;
 import static org.mypervisor.offload.rules.Frames.extension;
 import static org.mypervisor.offload.rules.Frames.hex;
 import static org.mypervisor.offload.rules.Frames.ipv4;
+import static org.mypervisor.offload.rules.Frames.ipv4Fragment;
 import static org.mypervisor.offload.rules.Frames.ipv6;
 import static org.mypervisor.offload.rules.Frames.join;
 import static org.mypervisor.offload.rules.Frames.tcp;
@@ -14,11 +16,13 @@ import static org.mypervisor.offload.rules.Frames.udp;
 import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.mypervisor.offload.FilterElement.RuleHits;
 import org.mypervisor.offload.rules.Frames;
 import org.mypervisor.offload.rules.RuleFile;
 import org.mypervisor.offload.rules.RuleFileException;
+import org.mypervisor.virtqueue.BufferBurst;
 
 class FilterElementTest {
     private static final int DENIED = DropReason.DENIED.ordinal();
@@ -66,6 +70,61 @@ class FilterElementTest {
             assertEquals(UNPARSABLE, filter.process(Frames.load(packet, Arrays.copyOf(WEB, length))));
         }
         assertEquals(Element.PASS, filter.process(Frames.load(packet, WEB)));
+    }
+
+    @Test
+    void shouldJudgeABurstAsOneFrameAfterTheOther() throws RuleFileException {
+        final List<byte[]> kinds = List.of(
+                DNS,
+                WEB,
+                LLDP,
+                new byte[9],
+                Arrays.copyOf(WEB, WEB.length - 1),
+                ethernet("0806", new byte[28]),
+                ethernet("0800", ipv4Fragment(17, "0a000001", "c0a80102", 100, udp(50000, 53))),
+                ethernet("0800", ipv4(17, "0a000001", "c0a80102", udp(50000, 99))),
+                ethernet("86dd", ipv6(17, A6, A6, udp(7, 443))),
+                ethernet("86dd", ipv6(6, A6, A6, tcp(50000, 80))));
+        final String first = "deny udp from any to any port 53,90-99\nallow any from any to any\n";
+        final String second = "deny arp\ndeny udp from any port 1-8,50 to any\ndefault allow";
+        final Element[] together = {filter(first), new CountElement(), filter(second)};
+        final Element[] alone = {filter(first), new CountElement(), filter(second)};
+        final Packet[] packets = new Packet[BufferBurst.MOST];
+        Arrays.setAll(packets, i -> new Packet());
+        final Random random = new Random(1);
+        final int[] seen = new int[DropReason.values().length + 1];
+        for (int round = 0; round < 2_000; round++) {
+            final int count = random.nextInt(BufferBurst.MOST + 1);
+            final int[] verdicts = new int[BufferBurst.MOST];
+            final int[] expected = new int[BufferBurst.MOST];
+            for (int i = 0; i < BufferBurst.MOST; i++) {
+                Frames.load(packets[i], kinds.get(random.nextInt(kinds.size())));
+                // Some have been ended before, and those behind the burst are none of its.
+                verdicts[i] = random.nextInt(8) == 0 ? DropReason.NO_BUFFER.ordinal() : Element.PASS;
+                expected[i] = i < count ? judge(alone, packets[i], verdicts[i]) : verdicts[i];
+                seen[1 + expected[i]]++;
+            }
+            for (final Element element : together) {
+                element.processAll(packets, count, verdicts);
+            }
+            assertArrayEquals(expected, verdicts);
+        }
+        for (int i = 0; i < together.length; i++) {
+            assertEquals(alone[i].counts(), together[i].counts());
+        }
+        assertEquals(((FilterElement) alone[0]).hits(), ((FilterElement) together[0]).hits());
+        assertEquals(((FilterElement) alone[2]).hits(), ((FilterElement) together[2]).hits());
+        for (final int verdict : List.of(Element.PASS, DENIED, UNPARSABLE, DropReason.NO_BUFFER.ordinal())) {
+            assertTrue(seen[1 + verdict] > 1_000, "hardly any " + verdict);
+        }
+    }
+
+    private static int judge(final Element[] elements, final Packet packet, final int before) {
+        int verdict = before;
+        for (int i = 0; i < elements.length && verdict == Element.PASS; i++) {
+            verdict = elements[i].process(packet);
+        }
+        return verdict;
     }
 
     @Test

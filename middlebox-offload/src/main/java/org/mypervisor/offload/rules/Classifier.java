@@ -55,6 +55,7 @@ final class Classifier {
         final long[] at = keys.nodes();
         final long[] words = keys.words();
         final int count = keys.count();
+        // Negative once all of them are leaves.
         long leaves = root;
         while (Node.isInner(leaves)) {
             leaves = -1;

@@ -27,9 +27,6 @@ enum KeyLayout {
         }
     }
 
-    /** A power of two, so that an index can be masked. */
-    static final int MOST_WORDS = 8;
-
     /** Ones in the guard bits of the last word. */
     static final long GUARDS = 1L << 17 | 1L << 35 | 1L << 45;
 

@@ -18,7 +18,7 @@ final class Node {
     private static final int BITS_MASK = 15;
     private static final int ROTATION_SHIFT = 4;
     private static final int WORD_SHIFT = 10;
-    private static final int WORD_MASK = KeyLayout.MOST_WORDS - 1;
+    private static final int WORD_MASK = 7;
     private static final int SECOND_SHIFT = 13;
     private static final int CHILD_SHIFT = 35;
     private static final int MOST_CHILDREN = 1 << 28;

@@ -10,7 +10,6 @@ public final class RuleLookup {
     private final int[] matches;
     private final Keys ipv4;
     private final Keys ipv6;
-    private RuleSet rules;
     private int count;
 
     /** @param most frames together, 1 or more */
@@ -21,15 +20,18 @@ public final class RuleLookup {
     }
 
     /** Begins anew, without frames. */
-    public void begin(final RuleSet newRules) {
-        rules = newRules;
+    public void begin() {
         count = 0;
         ipv4.clear();
         ipv6.clear();
     }
 
-    /** Adds a frame; what its headers say is copied. No more than there is room for. */
-    public void add(final Headers headers) {
+    /**
+     * Adds a frame; what its headers say is copied. No more than there is room for.
+     *
+     * @param rules the same for all frames
+     */
+    public void add(final RuleSet rules, final Headers headers) {
         final int frame = count++;
         if (!rules.isReadable(headers)) {
             matches[frame] = RuleSet.UNPARSABLE;
@@ -43,7 +45,7 @@ public final class RuleLookup {
     }
 
     /** Finds the first rule that matches, for every frame added. */
-    public void find() {
+    public void find(final RuleSet rules) {
         if (ipv4.count() != 0) {
             rules.firstMatches4(ipv4);
             ipv4.putMatches(matches);
@@ -65,10 +67,10 @@ public final class RuleLookup {
     }
 
     /** {@link #match} of one frame by itself. */
-    public int firstMatch(final RuleSet ofRules, final Headers headers) {
-        begin(ofRules);
-        add(headers);
-        find();
+    public int firstMatch(final RuleSet rules, final Headers headers) {
+        begin();
+        add(rules, headers);
+        find(rules);
         return match(0);
     }
 }

@@ -13,6 +13,9 @@ public final class RuleSet {
 
     private final List<Rule> rules;
     private final boolean[] allows;
+    /** The default's place behind the rules. */
+    private final int none;
+
     private final int neededDepth;
     private final EtherTypes etherTypes;
     private final Classifier ipv4;
@@ -21,6 +24,7 @@ public final class RuleSet {
     RuleSet(final List<Rule> rules, final boolean defaultAllow) {
         final int count = rules.size();
         this.rules = List.copyOf(rules);
+        none = count;
         allows = new boolean[count + 1];
         allows[count] = defaultAllow;
         int depth = Headers.DEPTH_NONE;
@@ -69,15 +73,15 @@ public final class RuleSet {
 
     /** Of a frame that is not IP. */
     int firstMatch(final int etherType) {
-        return etherTypes.firstMatch(etherType, size());
+        return etherTypes.firstMatch(etherType, none);
     }
 
     void firstMatches4(final Keys keys) {
-        ipv4.firstMatches(keys, size());
+        ipv4.firstMatches(keys, none);
     }
 
     void firstMatches6(final Keys keys) {
-        ipv6.firstMatches(keys, size());
+        ipv6.firstMatches(keys, none);
     }
 
     /** Memory that look-ups work in. */

@@ -117,13 +117,13 @@ public final class ClassifierBenchmark {
     private void judge(final Load load, final int flows) {
         long matched = 0;
         for (int i = 0; i < flows; i += BURST) {
-            lookup.begin(load.rules);
+            lookup.begin();
             final int count = Math.min(BURST, flows - i);
             for (int k = 0; k < count; k++) {
                 headers.parse(memory + (long) (i + k) * STRIDE, load.lengths[i + k]);
-                lookup.add(headers);
+                lookup.add(load.rules, headers);
             }
-            lookup.find();
+            lookup.find(load.rules);
             for (int k = 0; k < count; k++) {
                 matched += lookup.match(k);
             }

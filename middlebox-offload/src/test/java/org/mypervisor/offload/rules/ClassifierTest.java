@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
@@ -57,26 +58,27 @@ class ClassifierTest {
         final RuleTraffic traffic = new RuleTraffic(rules, seed, 10);
         final ByteBuffer frame = ByteBuffer.allocate(RuleTraffic.MOST_BYTES);
         final int[] expected = new int[MOST_TOGETHER];
-        final String[] stories = new String[MOST_TOGETHER];
+        final byte[][] bytes = new byte[MOST_TOGETHER][];
         final Random sizes = new Random(seed);
         int matched = 0;
         for (int done = 0; done < frames; ) {
             final int together = Math.min(frames - done, 1 + sizes.nextInt(MOST_TOGETHER));
-            lookup.begin(rules);
+            lookup.begin();
             for (int i = 0; i < together; i++) {
                 final int length = traffic.next(frame);
                 for (int b = 0; b < length; b++) {
                     RawMemory.putU8(memory + b, frame.get(b));
                 }
                 headers.parse(memory, length);
-                lookup.add(headers);
+                lookup.add(rules, headers);
                 expected[i] = walk.firstMatch(headers);
-                stories[i] = HexFormat.of().formatHex(frame.array(), 0, length);
+                bytes[i] = Arrays.copyOf(frame.array(), length);
             }
-            lookup.find();
+            lookup.find(rules);
             for (int i = 0; i < together; i++) {
                 if (lookup.match(i) != expected[i]) {
-                    final String story = "seed " + seed + ", frame " + (done + i) + ": " + stories[i];
+                    final String story = "seed " + seed + ", frame " + (done + i) + ": "
+                            + HexFormat.of().formatHex(bytes[i]);
                     assertEquals(name(rules, expected[i]), name(rules, lookup.match(i)), story);
                 }
                 matched += expected[i] >= 0 && expected[i] < rules.size() ? 1 : 0;
