@@ -1,6 +1,5 @@
 package org.mypervisor.offload;
 
-import java.util.Arrays;
 import org.mypervisor.virtqueue.BufferBurst;
 import org.mypervisor.virtqueue.BufferQueue;
 import org.mypervisor.virtqueue.RawMemory;
@@ -207,7 +206,9 @@ final class Burst {
             bytes += packet.frameLength();
         }
         takenBytes = bytes;
-        Arrays.fill(verdicts, 0, count, Element.PASS);
+        for (int i = 0; i < count; i++) {
+            verdicts[i] = Element.PASS;
+        }
         for (final Element element : elements) {
             element.processAll(packets, count, verdicts);
         }

@@ -1,7 +1,5 @@
 package org.mypervisor.offload.rules;
 
-import java.util.Arrays;
-
 /**
  * The keys of some frames of one IP version, and where a {@link Classifier} is with each: the node that it has come to, then
  * the rule that it found. Owned by one {@link RuleLookup}.
@@ -33,7 +31,9 @@ final class Keys {
     }
 
     void begin(final long root) {
-        Arrays.fill(nodes, 0, count, root);
+        for (int i = 0; i < count; i++) {
+            nodes[i] = root;
+        }
     }
 
     int count() {
