@@ -83,6 +83,8 @@ final class ArchitectureTest {
                 "org.mypervisor.offload.CountElement",
                 "org.mypervisor.offload.rules.Headers",
                 "org.mypervisor.offload.rules.RuleSet",
+                "org.mypervisor.offload.rules.RuleLookup",
+                "org.mypervisor.offload.rules.Keys",
                 "org.mypervisor.offload.rules.Classifier",
                 "org.mypervisor.offload.rules.Node",
                 "org.mypervisor.offload.rules.Rows",
