@@ -5,7 +5,7 @@
  * loadgen EAL_OPTION... -- --turns FILE [--size BYTES|imix] [--flows N] [--ring N] [--rate FRAMES_PER_SECOND] [--latency]
  *
  * It sends and measures when take-turns.c says so in FILE; turns.h has the words.
- * --ring is the length of the rings; at most 256 frames a port are under way. --rate is that of both directions together; 0, the
+ * --ring is the length of the rings; at most 96 frames a port are under way. --rate is that of both directions together; 0, the
  * default, is as fast as it goes. Flow i has source address 198.18.0.0 + i, destination 10.253.0.0 + i, source port 1024 + i % 60000
  * and destination port i % 1000 + 1; flows come in a scrambled order.
  * Prints one line of JSON: what was received in the measured turns, the rate of each of them, and percentiles in nanoseconds.
@@ -34,7 +34,7 @@ enum {
     MBUFS = 8191,
     /* A driver takes back what was sent when it needs the place, and 1,024 frames a port would be out of the cache by then: the
      * generator's own misses would hide the back-end. The ring is as long as it is all the same. */
-    MOST_SENT = 256,
+    MOST_SENT = 96,
     MBUF_CACHE = 500,
     HEADERS = 42,
     STAMP_OFFSET = HEADERS,
