@@ -5,9 +5,8 @@
 #
 # STYLE (access, firewall, nested, ports, wildcards; default access) is how much of the rules is left open: ClassBench-like
 # rules whose prefixes of all lengths nest in each other, the narrower ones first, deny and allow mixed. Frames lie at the
-# edges of rules and inside. The figures are nanoseconds of the thread's CPU time a frame, without reading its headers, 32 frames
-# looked up together,
-# medians over ROUNDS (default 5).
+# edges of rules and inside. The figures are nanoseconds of the thread's CPU time a frame, without reading its headers, 64 frames
+# looked up together, medians over ROUNDS (default 5).
 set -euo pipefail
 # shellcheck source=../../qemu-scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../qemu-scripts/lib.sh"

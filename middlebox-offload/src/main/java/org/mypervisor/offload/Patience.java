@@ -3,7 +3,7 @@ package org.mypervisor.offload;
 import org.mypervisor.virtqueue.BufferQueue;
 
 /**
- * Leaves frames of a driver that is busy sending in their ring until there is a whole burst, for a few microseconds at most. A
+ * Leaves frames of a driver that is busy sending in their ring until there are enough, for a few microseconds at most. A
  * worker that is faster than the driver would else take what is there as soon as it is: descriptors whose neighbours in the same
  * cache line are being written, so that the line goes there and back for a few frames each time. A driver that has less to send,
  * or waits for what it sent, is served at once.
@@ -11,8 +11,11 @@ import org.mypervisor.virtqueue.BufferQueue;
  * <p>One instance per wire, owned by its worker. Times are of {@link System#nanoTime}, when the worker began with its wires.
  */
 final class Patience {
+    /** Frames for which a turn is worth its while, and which drivers send at once. */
+    private static final int ENOUGH = 32;
+
     /** Frames of a turn that make a driver a busy one. */
-    private static final int BUSY = Wire.BURST / 2;
+    private static final int BUSY = ENOUGH / 2;
 
     /** A small ring is not left to fill: its driver has to go on meanwhile. */
     private static final int SHARE_OF_RING = 8;
@@ -52,7 +55,7 @@ final class Patience {
     }
 
     private static int enough(final BufferQueue from) {
-        return Math.max(1, Math.min(Wire.BURST, from.size() / SHARE_OF_RING));
+        return Math.max(1, Math.min(ENOUGH, from.size() / SHARE_OF_RING));
     }
 
     /** The driver has nothing. */

@@ -65,9 +65,10 @@ final class SteadyTraffic implements AutoCloseable {
         void send() {
             final DriverQueue transmitq = from.transmitq();
             while (transmitq.nextUsed()) {
-                // Its descriptor is free again.
+                // Its descriptor is free again, a moment after its frame arrived.
             }
-            if (sent - arrived > MOST_UNDER_WAY - Wire.BURST) {
+            final boolean hasRoom = transmitq.freeDescriptors() >= Wire.BURST;
+            if (!hasRoom || sent - arrived > MOST_UNDER_WAY - Wire.BURST) {
                 return;
             }
             for (int i = 0; i < Wire.BURST; i++) {

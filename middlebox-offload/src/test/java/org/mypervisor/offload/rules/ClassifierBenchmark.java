@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import org.mypervisor.virtqueue.BufferBurst;
 import org.mypervisor.virtqueue.RawMemory;
 
 /**
@@ -23,7 +24,7 @@ public final class ClassifierBenchmark {
 
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
-    private static final int BURST = 32;
+    private static final int BURST = BufferBurst.MOST;
 
     private final Headers headers = new Headers();
     private final RuleLookup lookup = new RuleLookup(BURST);

@@ -18,6 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mypervisor.offload.rules.SyntheticRules.Style;
+import org.mypervisor.virtqueue.BufferBurst;
 import org.mypervisor.virtqueue.RawMemory;
 
 /** The compiled rules find the rule that a walk from the first to the last one finds. */
@@ -26,7 +27,7 @@ class ClassifierTest {
     /** Rules times frames of one set: what the walk takes a second or so for. */
     private static final long MOST_COMPARED = 60_000_000;
 
-    private static final int MOST_TOGETHER = 32;
+    private static final int MOST_TOGETHER = BufferBurst.MOST;
 
     private final Headers headers = new Headers();
     private final RuleLookup lookup = new RuleLookup(MOST_TOGETHER);

@@ -30,7 +30,7 @@ import org.mypervisor.virtqueue.VringLayout;
  */
 public final class SteadyRing implements AutoCloseable {
     /** Chains of the ring: whole bursts. */
-    public static final int SIZE = 8 * FrameBenchmark.BURST;
+    public static final int SIZE = 4 * FrameBenchmark.BURST;
 
     private static final int BUFFER_SIZE = 2048;
 
