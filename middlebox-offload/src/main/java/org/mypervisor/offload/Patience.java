@@ -28,6 +28,10 @@ final class Patience {
 
     private final long nanos;
     private boolean waiting;
+
+    /** The driver has been left alone with something in its ring. */
+    private boolean holding;
+
     private int without;
     private long lastTurn;
 
@@ -46,10 +50,15 @@ final class Patience {
         }
         if (!from.isAvailable(enough(from))) {
             if (now - lastEmpty < nanos) {
+                holding = true;
                 return true;
             }
-            without = TURNS_WITHOUT;
+            // Not when the last turn alone took longer.
+            if (holding) {
+                without = TURNS_WITHOUT;
+            }
         }
+        holding = false;
         waiting = false;
         return false;
     }

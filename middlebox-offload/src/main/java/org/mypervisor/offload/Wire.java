@@ -17,8 +17,11 @@ import org.mypervisor.virtqueue.RunningQueue;
  * <p>Owned by one worker thread, like the rings at both ends.
  */
 final class Wire {
-    /** Frames a turn: few enough to keep latency and cache footprint low, enough to share the cost of publishing. */
-    static final int BURST = BufferBurst.MOST;
+    /**
+     * Frames of a turn that has any that go one by one, which may be long and may be cut: few enough that others do not wait for
+     * long. Without such a frame a turn has up to {@link BufferBurst#MOST}.
+     */
+    static final int MOST_WITH_OTHERS = 32;
 
     /** The longest frame a driver can have: 64 KiB behind an Ethernet header with tags. */
     static final int MAX_FRAME = 65_589;
@@ -70,7 +73,7 @@ final class Wire {
     }
 
     /**
-     * One turn: takes at most a burst.
+     * One turn.
      *
      * @param now as of {@link System#nanoTime}
      * @return chains taken, mostly frames
@@ -82,7 +85,7 @@ final class Wire {
         }
         // In locals all the way down, the compiler looks once at which of the two formats they have.
         final BufferQueue from = source.queue();
-        final int count = from.available(BURST);
+        final int count = from.available(BufferBurst.MOST);
         if (count == 0) {
             patience.foundNothing(now);
             return 0;
@@ -121,7 +124,8 @@ final class Wire {
                 return done;
             }
         }
-        while (done < most && forwardNext(from, to)) {
+        final int mostWithOthers = Math.min(most, MOST_WITH_OTHERS);
+        while (done < mostWithOthers && forwardNext(from, to)) {
             done++;
         }
         return done;

@@ -13,7 +13,7 @@ import org.mypervisor.virtqueue.RawMemory;
  * <p>It has room at any time: when its lists are full it sends what it has.
  */
 abstract class GatherQueue extends BufferQueue {
-    /** Two bursts. */
+    /** Those of two turns. */
     static final int FRAMES = 64;
 
     /** struct iovec { void *base; size_t length; } */

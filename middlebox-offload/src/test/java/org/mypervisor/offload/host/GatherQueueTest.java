@@ -228,7 +228,7 @@ final class GatherQueueTest {
     }
 
     @Test
-    void shouldSendByItselfWhenItHasTwoBursts() {
+    void shouldSendByItselfWhenItHasTheFramesOfTwoTurns() {
         for (int i = 0; i < GatherQueue.FRAMES; i++) {
             add(frame(new Piece(100 + i, 60)));
         }

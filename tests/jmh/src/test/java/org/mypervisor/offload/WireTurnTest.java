@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mypervisor.jmh.SteadyRing;
+import org.mypervisor.virtqueue.BufferBurst;
 
 /** How far one turn of a wire goes, with drivers that stand still meanwhile. */
 class WireTurnTest {
@@ -26,7 +27,8 @@ class WireTurnTest {
 
     /** Takes all that the rings had at first. */
     private static void drain(final Wire wire) {
-        int taken = 0;
+        int taken = wire.forward(0);
+        assertEquals(BufferBurst.MOST, taken, "frames that go together");
         for (int turn = wire.forward(0); turn != 0; turn = wire.forward(0)) {
             taken += turn;
         }
