@@ -1,0 +1,93 @@
+package org.mypervisor.offload;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.mypervisor.driversim.Virtio.LIKE_QEMU;
+import static org.mypervisor.driversim.Virtio.LIKE_QEMU_PACKED;
+
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.mypervisor.driversim.DriverQueue;
+import org.mypervisor.driversim.NetDriver;
+import org.mypervisor.driversim.NetOptions;
+import org.mypervisor.driversim.ReceivedFrame;
+import org.mypervisor.virtqueue.BufferBurst;
+
+/** Frames that go many at once arrive unchanged and in order, however long the rings are beside a burst. */
+@Timeout(60)
+final class BurstTest {
+    private static final int FRAMES = 2_000;
+    private static final int FRAME_BYTES = 60;
+    private static final int MOST = BufferBurst.MOST;
+
+    @TempDir
+    private Path folder;
+
+    static Stream<Arguments> sizes() {
+        return Stream.concat(
+                IntStream.of(1, 2, MOST / 2 - 1, MOST - 1, MOST, MOST + 1, 2 * MOST - 1, 3 * MOST + 1)
+                        .boxed()
+                        .flatMap(size -> pairs(LIKE_QEMU_PACKED, size, MOST + 1)),
+                IntStream.of(1, 2, MOST / 2, MOST, 2 * MOST, 4 * MOST)
+                        .boxed()
+                        .flatMap(size -> pairs(LIKE_QEMU, size, 2 * MOST)));
+    }
+
+    /** Of a size with itself and, both ways, with another one. */
+    private static Stream<Arguments> pairs(final long features, final int size, final int other) {
+        return Stream.of(
+                Arguments.of(features, size, size),
+                Arguments.of(features, size, other),
+                Arguments.of(features, other, size));
+    }
+
+    @ParameterizedTest(name = "features {0}, from {1} to {2} entries")
+    @MethodSource("sizes")
+    void shouldPassBetweenRingsOfAnySize(final long features, final int fromSize, final int toSize) {
+        try (RunningBackend backend = RunningBackend.withPaths(folder, true, List.of("a", "b"), "a <-> b");
+                NetDriver a = backend.guest("a", features, NetOptions.defaults().withQueueSize(fromSize));
+                NetDriver b = backend.guest("b", features, NetOptions.defaults().withQueueSize(toSize))) {
+            int sent = 0;
+            int arrived = 0;
+            while (arrived < FRAMES) {
+                // As many as there are receive buffers: none is to wait for one.
+                sent += send(a, sent, Math.min(FRAMES - sent, toSize - (sent - arrived)));
+                for (ReceivedFrame got = b.pollFrame(); got != null; got = b.pollFrame()) {
+                    assertArrayEquals(frame(arrived), got.frame());
+                    arrived++;
+                }
+            }
+            assertEquals(FRAMES, backend.port("b").sent().packets());
+        }
+    }
+
+    private static int send(final NetDriver from, final int first, final int most) {
+        final DriverQueue transmitq = from.transmitq();
+        while (transmitq.nextUsed()) {
+            // Its descriptor is free again.
+        }
+        int count = 0;
+        for (; count < most && transmitq.freeDescriptors() > 0; count++) {
+            final long gpa = from.transmitBufferGpa(transmitq.nextHead());
+            from.memory().write(gpa, new byte[from.headerSize()]);
+            from.memory().write(gpa + from.headerSize(), frame(first + count));
+            transmitq.addOne(gpa, from.headerSize() + FRAME_BYTES, false);
+        }
+        if (count > 0) {
+            transmitq.publishAndKick();
+        }
+        return count;
+    }
+
+    private static byte[] frame(final int number) {
+        return ByteBuffer.allocate(FRAME_BYTES).putInt(20, number).array();
+    }
+}
