@@ -18,10 +18,10 @@ import org.mypervisor.virtqueue.RunningQueue;
  */
 final class Wire {
     /**
-     * Frames of a turn that has any that go one by one, which may be long and may be cut: few enough that others do not wait for
-     * long. Without such a frame a turn has up to {@link BufferBurst#MOST}.
+     * A turn that has so many frames does not go on one by one: such frames may be long and may be cut, and others wait. Those that
+     * go together are up to {@link BufferBurst#MOST}.
      */
-    static final int MOST_WITH_OTHERS = 32;
+    private static final int MOST_ONE_BY_ONE = 32;
 
     /** The longest frame a driver can have: 64 KiB behind an Ethernet header with tags. */
     static final int MAX_FRAME = 65_589;
@@ -124,8 +124,8 @@ final class Wire {
                 return done;
             }
         }
-        final int mostWithOthers = Math.min(most, MOST_WITH_OTHERS);
-        while (done < mostWithOthers && forwardNext(from, to)) {
+        final int mostOneByOne = Math.min(most, MOST_ONE_BY_ONE);
+        while (done < mostOneByOne && forwardNext(from, to)) {
             done++;
         }
         return done;

@@ -2,6 +2,7 @@ package org.mypervisor.offload;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.mypervisor.driversim.Virtio.LIKE_QEMU;
 import static org.mypervisor.driversim.Virtio.LIKE_QEMU_PACKED;
 
@@ -26,6 +27,7 @@ import org.mypervisor.virtqueue.BufferBurst;
 final class BurstTest {
     private static final int FRAMES = 2_000;
     private static final int FRAME_BYTES = 60;
+    private static final long MOST_NANOS = 20_000_000_000L;
     private static final int MOST = BufferBurst.MOST;
 
     @TempDir
@@ -57,7 +59,9 @@ final class BurstTest {
                 NetDriver b = backend.guest("b", features, NetOptions.defaults().withQueueSize(toSize))) {
             int sent = 0;
             int arrived = 0;
+            final long deadline = System.nanoTime() + MOST_NANOS;
             while (arrived < FRAMES) {
+                assertTrue(System.nanoTime() < deadline, sent + " frames sent, " + arrived + " arrived");
                 // As many as there are receive buffers: none is to wait for one.
                 sent += send(a, sent, Math.min(FRAMES - sent, toSize - (sent - arrived)));
                 for (ReceivedFrame got = b.pollFrame(); got != null; got = b.pollFrame()) {

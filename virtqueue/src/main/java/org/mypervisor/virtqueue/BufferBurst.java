@@ -11,8 +11,8 @@ import static org.mypervisor.virtqueue.VirtqDesc.VIRTQ_DESC_F_WRITE;
  */
 public final class BufferBurst {
     /**
-     * Chains for which there is room: what has to wait for the other side's cache lines waits once a burst, so there are more of them than
-     * drivers send at once.
+     * Chains for which there is room. What has to wait for the other side's cache lines waits once a burst, so there are more
+     * of them than drivers send at once.
      */
     public static final int MOST = 64;
 
