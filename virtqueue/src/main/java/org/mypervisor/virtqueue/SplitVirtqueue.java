@@ -11,6 +11,7 @@ public final class SplitVirtqueue extends Virtqueue {
     private final long desc;
     private final long avail;
     private final long used;
+    private final boolean writable;
     private final SplitDescriptors descriptors;
 
     /** Free-running index of the available entry to be looked at next, 0..65535. */
@@ -39,6 +40,7 @@ public final class SplitVirtqueue extends Virtqueue {
                     "size=%d, must be a power of two up to %d".formatted(size, VringLayout.MAX_SIZE));
         }
         mask = size - 1;
+        writable = layout.writable();
         desc = part(memory, "desc ring", layout.descUva(), size * VirtqDesc.SIZE, VirtqDesc.ALIGNMENT);
         avail = part(memory, "avail ring", layout.availUva(), VirtqAvail.size(size, eventIdx), VirtqAvail.ALIGNMENT);
         used = part(memory, "used ring", layout.usedUva(), VirtqUsed.size(size, eventIdx), VirtqUsed.ALIGNMENT);
@@ -89,23 +91,43 @@ public final class SplitVirtqueue extends Virtqueue {
     @Override
     public int look(final int most) {
         final int count = available(most);
-        final BufferBurst found = burst;
-        final int kind = found.flags();
-        int done = 0;
-        for (; done < count; done++) {
-            final int head = VirtqAvail.head(avail, (next + done) & mask);
-            // Unsigned: a load from a page that is gone leaves anything in its register, even a negative le16.
-            if (Integer.compareUnsigned(head, size) >= 0) {
-                break;
-            }
-            final long address = desc + (long) head * VirtqDesc.SIZE;
-            final long word = VirtqDesc.lenFlagsNext(address);
-            if ((VirtqDesc.flags(word) & VirtqDesc.KIND_MASK) != kind
-                    || !found.set(done, VirtqDesc.addr(address), VirtqDesc.len(word), head)) {
-                break;
+        return burst.end(writable ? lookForwards(count) : lookBackwards(count));
+    }
+
+    private int lookForwards(final int count) {
+        for (int i = 0; i < count; i++) {
+            if (!note(i)) {
+                return i;
             }
         }
-        return found.end(done);
+        return count;
+    }
+
+    /**
+     * For a transmitq. The processor loads ahead of whoever goes through memory; ahead of these descriptors are those that
+     * the driver writes at this moment, and it would have to get their cache lines back. Behind them nobody is.
+     */
+    private int lookBackwards(final int count) {
+        int usual = count;
+        for (int i = count - 1; i >= 0; i--) {
+            if (!note(i)) {
+                usual = i;
+            }
+        }
+        return usual;
+    }
+
+    /** Notes the chain so many behind the next one in {@link #burst}; false when it is not of the usual kind. */
+    private boolean note(final int index) {
+        final int head = VirtqAvail.head(avail, (next + index) & mask);
+        // Unsigned: a load from a page that is gone leaves anything in its register, even a negative le16.
+        if (Integer.compareUnsigned(head, size) >= 0) {
+            return false;
+        }
+        final long address = desc + (long) head * VirtqDesc.SIZE;
+        final long word = VirtqDesc.lenFlagsNext(address);
+        return (VirtqDesc.flags(word) & VirtqDesc.KIND_MASK) == burst.flags()
+                && burst.set(index, VirtqDesc.addr(address), VirtqDesc.len(word), head);
     }
 
     @Override
