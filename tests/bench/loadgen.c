@@ -107,7 +107,8 @@ static rte_be16_t ip_checksum(uint16_t length, uint32_t flow)
 }
 
 /* Writes what differs from frame to frame; the rest is there. In few stores: those to lines that the back-end has wait for them, and
- * all others of the driver wait behind. A buffer that has another frame's length has that in its header, too; a new one has 0. */
+ * all others of the driver wait behind. A buffer that has another frame's length has that in its header, too, since back-ends hand
+ * frames on as they are; a new one has 0. */
 static void fill(struct rte_mbuf *mbuf)
 {
     uint16_t bytes = size;
@@ -125,8 +126,10 @@ static void fill(struct rte_mbuf *mbuf)
         mbuf->data_len = mbuf->pkt_len = bytes;
     }
     ip->hdr_checksum = ip_checksum(bytes - RTE_ETHER_HDR_LEN, flow);
-    *(unaligned_uint64_t *)&ip->src_addr = rte_cpu_to_be_64((uint64_t)(first_source + flow) << 32 | (first_destination + flow));
-    *(unaligned_uint32_t *)&udp->src_port = rte_cpu_to_be_32((1024 + flow % 60000) << 16 | (flow % 1000 + 1));
+    const uint64_t addresses = rte_cpu_to_be_64((uint64_t)(first_source + flow) << 32 | (first_destination + flow));
+    const uint32_t ports = rte_cpu_to_be_32((1024 + flow % 60000) << 16 | (flow % 1000 + 1));
+    memcpy(&ip->src_addr, &addresses, sizeof addresses);
+    memcpy(&udp->src_port, &ports, sizeof ports);
 }
 
 static unsigned bucket_of(uint64_t ns)

@@ -104,8 +104,9 @@ public final class SplitVirtqueue extends Virtqueue {
     }
 
     /**
-     * For a transmitq. The processor loads ahead of whoever goes through memory; ahead of these descriptors are those that
-     * the driver writes at this moment, and it would have to get their cache lines back. Behind them nobody is.
+     * For a transmitq. The processor loads ahead of whoever goes through memory. Forwards that is what the driver writes at
+     * this moment, and it would have to get the cache lines back; backwards it is chains that are done. An unusual chain is
+     * no end: those before it are still to be noted.
      */
     private int lookBackwards(final int count) {
         int usual = count;
