@@ -91,9 +91,8 @@ public abstract class BufferQueue {
     }
 
     /**
-     * Looks at the next chains and notes in {@link #burst} those that are of the usual kind, up to the first that is not; entries
-     * behind them mean nothing.
-     * Changes nothing, and has nothing to do with the list of buffers of {@link #newChain}.
+     * Looks at the next chains and notes in {@link #burst} those that are of the usual kind, up to the first that is not. Entries
+     * behind those mean nothing. Changes nothing, and has nothing to do with the list of buffers of {@link #newChain}.
      *
      * @param most 0 up to {@link BufferBurst#MOST}
      * @return how many
