@@ -23,6 +23,7 @@ final class Burst {
     private final Element[] elements;
     private final Packet[] packets;
     private final int[] verdicts = new int[BufferBurst.MOST];
+    private final LoadAhead loadAhead = new LoadAhead();
     private int without;
     private boolean takenAll;
     private int sent;
@@ -87,6 +88,7 @@ final class Burst {
         final int looked = from.look(most);
         final int found = to.look(looked);
         final int usual = mayRequest ? plain(from.burst(), from.netHdrSize(), found) : found;
+        loadAhead.firstLines(from.burst(), from.netHdrSize(), usual);
         final int taken;
         if (elements.length == 0) {
             taken = copy(from, to, usual);
@@ -162,6 +164,9 @@ final class Burst {
         long bytes = 0;
         int done = 0;
         for (; done < count; done++) {
+            if (done + 1 < count) {
+                loadAhead.beginning(sink, done + 1, source.length(done + 1));
+            }
             final int length = source.length(done) - fromHdrSize;
             if (length <= 0 || length > Wire.MAX_FRAME || toHdrSize + length > sink.length(done)) {
                 break;
