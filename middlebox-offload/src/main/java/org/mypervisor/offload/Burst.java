@@ -8,7 +8,7 @@ import org.mypervisor.virtqueue.VirtioNetHdr;
 /**
  * The usual case of the hot loop: many frames at once, each in one buffer, with nothing left to do, into one receive buffer
  * each. It goes in passes over all of them, so that each pass is a short loop and the cache misses of its frames overlap:
- * look at both rings, judge, copy, complete. It ends before the first frame that is of another kind.
+ * look at both rings, load ahead, judge, copy, complete. It ends before the first frame that is of another kind.
  *
  * <p>Both rings go on only when all frames are copied: a burst that a memory fault breaks off is done once more, all of it.
  * One instance per wire, owned by its worker.
@@ -88,12 +88,12 @@ final class Burst {
         final int looked = from.look(most);
         final int found = to.look(looked);
         final int usual = mayRequest ? plain(from.burst(), from.netHdrSize(), found) : found;
-        loadAhead.firstLines(from.burst(), from.netHdrSize(), usual);
         final int taken;
         if (elements.length == 0) {
             taken = copy(from, to, usual);
         } else {
             taken = fitting(from, to, usual);
+            loadAhead.firstLines(from.burst(), from.netHdrSize(), taken);
             judge(from, taken);
             copyJudged(to, from, taken);
         }
@@ -161,6 +161,7 @@ final class Burst {
         final BufferBurst sink = to.burst();
         final int fromHdrSize = from.netHdrSize();
         final int toHdrSize = to.netHdrSize();
+        loadAhead.firstLines(source, fromHdrSize, count);
         long bytes = 0;
         int done = 0;
         for (; done < count; done++) {

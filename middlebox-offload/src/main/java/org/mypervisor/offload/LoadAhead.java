@@ -12,13 +12,13 @@ import org.mypervisor.virtqueue.RawMemory;
 final class LoadAhead {
     private static final int CACHE_LINE = 64;
 
-    /** Bytes of a frame from which on the next buffer is loaded; shorter frames lose by it. */
+    /** Bytes of a frame, with its header, from which on the next buffer is loaded. Frames of 512 bytes lost by it. */
     private static final int LONG = 1024;
 
-    /** Bytes of that buffer; more of them gain less. */
+    /** Bytes of that buffer. */
     private static final int BEGINNING = 12 * CACHE_LINE;
 
-    /** What was loaded goes here, or the compiler would leave the loads out. */
+    /** The sum of all that was loaded, or the compiler would leave loads out. */
     private int loaded;
 
     /** The first line of each frame, which its driver has just written. */
@@ -27,13 +27,13 @@ final class LoadAhead {
         for (int i = 0; i < count; i++) {
             all += RawMemory.u8(source.address(i) + Math.min(netHdrSize, source.length(i) - 1));
         }
-        loaded = all;
+        loaded += all;
     }
 
     /**
      * The beginning of a buffer into which a frame will be copied after the present one, if it is long.
      *
-     * @param frame its bytes
+     * @param frame its bytes, with its header
      */
     void beginning(final BufferBurst sink, final int index, final int frame) {
         if (frame < LONG || sink.length(index) < BEGINNING) {
@@ -44,6 +44,6 @@ final class LoadAhead {
         for (int at = 0; at < BEGINNING; at += CACHE_LINE) {
             all += RawMemory.u8(address + at);
         }
-        loaded = all;
+        loaded += all;
     }
 }
