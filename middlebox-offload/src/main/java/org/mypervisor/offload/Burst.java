@@ -162,11 +162,12 @@ final class Burst {
         final int fromHdrSize = from.netHdrSize();
         final int toHdrSize = to.netHdrSize();
         loadAhead.firstLines(source, fromHdrSize, count);
+        loadAhead.firstLinesToWrite(source, sink, toHdrSize, count);
         long bytes = 0;
         int done = 0;
         for (; done < count; done++) {
             if (done + 1 < count) {
-                loadAhead.beginning(sink, done + 1, source.length(done + 1));
+                loadAhead.beginning(source, sink, done + 1);
             }
             final int length = source.length(done) - fromHdrSize;
             if (length <= 0 || length > Wire.MAX_FRAME || toHdrSize + length > sink.length(done)) {

@@ -4,7 +4,7 @@ import org.mypervisor.virtqueue.BufferBurst;
 import org.mypervisor.virtqueue.RawMemory;
 
 /**
- * Has cache lines of a burst on their way before they are needed, many at a time, by loading a byte of each. The copy of a frame
+ * Has cache lines of a burst on their way before they are needed, many at a time, by touching each. The copy of a frame
  * keeps so many instructions in the processor that only the first lines of a few frames would be waited for together.
  *
  * <p>docs/decisions/0014-loading-ahead.md has what it gains, and where it lost. One instance per burst, owned by its worker.
@@ -12,11 +12,14 @@ import org.mypervisor.virtqueue.RawMemory;
 final class LoadAhead {
     private static final int CACHE_LINE = 64;
 
-    /** Bytes of a frame, with its header, from which on the next buffer is loaded. Frames of 512 bytes lost by it. */
+    /** Bytes of a frame, with its header, from which on its buffer is touched, too. Frames of 512 bytes lost by loads of it. */
     private static final int LONG = 1024;
 
-    /** Bytes of that buffer. */
-    private static final int BEGINNING = 12 * CACHE_LINE;
+    /** The lines of the header and of the frame's first bytes, in which the driver has been; to load them would be to get them twice. */
+    private static final int DRIVERS = 2 * CACHE_LINE;
+
+    /** Bytes of a buffer that are touched at most. */
+    private static final int BEGINNING = 13 * CACHE_LINE;
 
     /** The sum of all that was loaded, or the compiler would leave loads out. */
     private int loaded;
@@ -31,17 +34,25 @@ final class LoadAhead {
     }
 
     /**
-     * The beginning of a buffer into which a frame will be copied after the present one, if it is long.
-     *
-     * @param frame its bytes, with its header
+     * The first line of the buffer of each long frame, in wires that judge nothing. It is written to, since the driver's CPU had it
+     * last, and a later store would wait until it is given up, with all stores behind.
      */
-    void beginning(final BufferBurst sink, final int index, final int frame) {
-        if (frame < LONG || sink.length(index) < BEGINNING) {
+    void firstLinesToWrite(final BufferBurst source, final BufferBurst sink, final int netHdrSize, final int count) {
+        for (int i = 0; i < count; i++) {
+            if (source.length(i) >= LONG && sink.length(i) >= BEGINNING) {
+                RawMemory.putLe64(sink.address(i) + netHdrSize, 0);
+            }
+        }
+    }
+
+    /** What comes behind it, up to the middle of a usual frame, of the buffer of one long frame. */
+    void beginning(final BufferBurst source, final BufferBurst sink, final int index) {
+        if (source.length(index) < LONG || sink.length(index) < BEGINNING) {
             return;
         }
         final long address = sink.address(index);
         int all = 0;
-        for (int at = 0; at < BEGINNING; at += CACHE_LINE) {
+        for (int at = DRIVERS; at < BEGINNING; at += CACHE_LINE) {
             all += RawMemory.u8(address + at);
         }
         loaded += all;

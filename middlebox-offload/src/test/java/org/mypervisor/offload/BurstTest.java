@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,13 +21,15 @@ import org.mypervisor.driversim.DriverQueue;
 import org.mypervisor.driversim.NetDriver;
 import org.mypervisor.driversim.NetOptions;
 import org.mypervisor.driversim.ReceivedFrame;
+import org.mypervisor.driversim.Region;
 import org.mypervisor.virtqueue.BufferBurst;
 
 /** Frames that go many at once arrive unchanged and in order, however long the rings are beside a burst. */
 @Timeout(60)
 final class BurstTest {
     private static final int FRAMES = 2_000;
-    private static final int FRAME_BYTES = 60;
+    private static final int SHORT_BYTES = 60;
+    private static final int LONG_BYTES = 1_514;
     private static final long MOST_NANOS = 20_000_000_000L;
     private static final int MOST = BufferBurst.MOST;
 
@@ -73,6 +76,33 @@ final class BurstTest {
         }
     }
 
+    static LongStream features() {
+        return LongStream.of(LIKE_QEMU, LIKE_QEMU_PACKED);
+    }
+
+    /** Nothing behind a frame may be touched. The one without a byte behind its header is dropped. */
+    @ParameterizedTest(name = "features {0}")
+    @MethodSource("features")
+    void shouldTakeFramesThatEndWhereMemoryDoes(final long features) {
+        try (RunningBackend backend = RunningBackend.withPaths(folder, true, List.of("a", "b"), "a <-> b");
+                NetDriver a = backend.guest("a", features, NetOptions.defaults());
+                NetDriver b = backend.guest("b", features, NetOptions.defaults())) {
+            final List<Region> regions = a.memory().regions();
+            final long end = regions.get(regions.size() - 1).endGpa();
+            a.memory().fill(end - a.headerSize() - LONG_BYTES, a.headerSize() + LONG_BYTES, 0);
+            final int[] lengths = {LONG_BYTES, LONG_BYTES, SHORT_BYTES, 1, 0, 1};
+            for (final int length : lengths) {
+                a.transmitq().addOne(end - a.headerSize() - length, a.headerSize() + length, false);
+            }
+            a.transmitq().publishAndKick();
+            for (final int length : lengths) {
+                if (length > 0) {
+                    assertArrayEquals(new byte[length], b.receive());
+                }
+            }
+        }
+    }
+
     private static int send(final NetDriver from, final int first, final int most) {
         final DriverQueue transmitq = from.transmitq();
         while (transmitq.nextUsed()) {
@@ -81,9 +111,10 @@ final class BurstTest {
         int count = 0;
         for (; count < most && transmitq.freeDescriptors() > 0; count++) {
             final long gpa = from.transmitBufferGpa(transmitq.nextHead());
+            final byte[] frame = frame(first + count);
             from.memory().write(gpa, new byte[from.headerSize()]);
-            from.memory().write(gpa + from.headerSize(), frame(first + count));
-            transmitq.addOne(gpa, from.headerSize() + FRAME_BYTES, false);
+            from.memory().write(gpa + from.headerSize(), frame);
+            transmitq.addOne(gpa, from.headerSize() + frame.length, false);
         }
         if (count > 0) {
             transmitq.publishAndKick();
@@ -91,7 +122,12 @@ final class BurstTest {
         return count;
     }
 
+    /** Two short ones, then two long ones, with the number at both ends. */
     private static byte[] frame(final int number) {
-        return ByteBuffer.allocate(FRAME_BYTES).putInt(20, number).array();
+        final int bytes = (number & 2) == 0 ? SHORT_BYTES : LONG_BYTES;
+        return ByteBuffer.allocate(bytes)
+                .putInt(20, number)
+                .putInt(bytes - Integer.BYTES, number)
+                .array();
     }
 }

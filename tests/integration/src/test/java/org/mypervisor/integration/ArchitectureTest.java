@@ -13,8 +13,12 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** The structure that the documentation promises. */
@@ -61,6 +65,21 @@ final class ArchitectureTest {
             .dependOnClassesThat()
             .resideInAnyPackage("net.openhft..", "sun.misc..");
 
+    /** A method that is renamed would silently be inlined again. */
+    @ArchTest
+    static void theLauncherNamesMethodsThatExist(final JavaClasses classes) throws IOException {
+        final Matcher named = Pattern.compile("dontinline,([\\w.]+)::(\\w+)")
+                .matcher(Files.readString(Path.of("../../middlebox-offload/src/main/dist/bin/mypervisor")));
+        assertTrue(named.find());
+        do {
+            final String method = named.group(2);
+            assertTrue(
+                    classes.get(named.group(1)).getMethods().stream()
+                            .anyMatch(each -> each.getName().equals(method)),
+                    method);
+        } while (named.find());
+    }
+
     /** All that can be called from where a worker gives a wire its turn, and before and after it sleeps. */
     @ArchTest
     static void thePacketWayNeitherAllocatesNorLogsNorUsesCollections(final JavaClasses classes) {
@@ -73,6 +92,8 @@ final class ArchitectureTest {
                 "org.mypervisor.offload.Wire",
                 "org.mypervisor.offload.WireEnds",
                 "org.mypervisor.offload.Patience",
+                "org.mypervisor.offload.Burst",
+                "org.mypervisor.offload.LoadAhead",
                 "org.mypervisor.offload.Port",
                 "org.mypervisor.offload.Packet",
                 "org.mypervisor.offload.Delivery",
