@@ -39,7 +39,7 @@ final class LoadAhead {
      */
     void firstLinesToWrite(final BufferBurst source, final BufferBurst sink, final int netHdrSize, final int count) {
         for (int i = 0; i < count; i++) {
-            if (source.length(i) >= LONG && sink.length(i) >= BEGINNING) {
+            if (isLong(source, sink, i)) {
                 RawMemory.putLe64(sink.address(i) + netHdrSize, 0);
             }
         }
@@ -47,7 +47,7 @@ final class LoadAhead {
 
     /** What comes behind it, up to the middle of a usual frame, of the buffer of one long frame. */
     void beginning(final BufferBurst source, final BufferBurst sink, final int index) {
-        if (source.length(index) < LONG || sink.length(index) < BEGINNING) {
+        if (!isLong(source, sink, index)) {
             return;
         }
         final long address = sink.address(index);
@@ -56,5 +56,9 @@ final class LoadAhead {
             all += RawMemory.u8(address + at);
         }
         loaded += all;
+    }
+
+    private static boolean isLong(final BufferBurst source, final BufferBurst sink, final int index) {
+        return source.length(index) >= LONG && sink.length(index) >= BEGINNING;
     }
 }
